@@ -1,0 +1,53 @@
+"""The console script ``driftline``: groups whose modules are imported only when they are called."""
+
+import importlib
+import sys
+from importlib.metadata import version
+
+import click
+
+from driftline.store.errors import DriftlineError
+
+# name -> (attribute, the line that `driftline --help` shows)
+COMMANDS = {
+    "demo": ("driftline.cli.demo:demo", "Show the whole way of the data on real data, in one folder."),
+    "drift": ("driftline.cli.drift:drift", "Judge live data against the training reference now."),
+    "monitor": ("driftline.cli.monitor:monitor", "Run the scheduled jobs and expose their results."),
+    "reference": ("driftline.cli.reference:reference", "Build a model's training reference."),
+    "report": ("driftline.cli.report:report", "Write the drift report of a model."),
+    "serve": ("driftline.cli.serve:serve", "Serve a model as `mlflow models serve` does, and keep every request."),
+    "store": ("driftline.cli.store:store", "Upgrade, inspect and verify the store."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup)
+@click.version_option(version("driftline"), prog_name="driftline")
+def root() -> None:
+    """Drift and health monitoring sidecar for MLflow models."""
+
+
+def main() -> None:
+    """Run the command line; an expected error is one line and an exit code, never a traceback."""
+    try:
+        root(standalone_mode=True)
+    except DriftlineError as error:
+        click.echo(f"driftline: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,1 @@
+"""Grafana dashboards: built by build.py, committed as JSON, provisioned as files."""

@@ -1,0 +1,1 @@
+"""The frozen history of the store schema (Alembic)."""

@@ -1,0 +1,1 @@
+"""Scheduled jobs that judge live data against the training reference."""

@@ -1,0 +1,1 @@
+"""Drift statistics, calibration of thresholds, comparison of windows."""

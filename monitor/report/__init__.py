@@ -1,0 +1,1 @@
+"""The weekly report: Evidently in a subprocess, logged to MLflow."""

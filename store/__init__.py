@@ -1,0 +1,1 @@
+"""What both sides of driftline share: records, spool, profiles, schema, loader, reads."""

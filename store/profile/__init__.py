@@ -1,0 +1,1 @@
+"""Mergeable statistics of columns on bins fixed by the reference."""

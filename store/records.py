@@ -1,0 +1,144 @@
+"""What crosses the borders between scorer, spool, loader and monitor.
+
+Times are integers: microseconds since 1970-01-01 UTC (``*_us``), the same on both engines (record 0003).
+"""
+
+import hashlib
+import os
+import struct
+import time
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from typing import Any, Self
+
+import orjson
+
+MICROSECONDS = 1_000_000
+
+
+class Arm(IntEnum):
+    """Which role the model version played for an invocation."""
+
+    CHAMPION = 0
+    SHADOW = 1
+    CANARY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """A model version as the scorer serves it; travels beside the spool so that the loader needs no MLflow server.
+
+    ``name`` is the registered name; a model from a path or a run has its artifact's or folder's name.
+    ``version`` is the registry's version; without one the LoggedModel id, else the run id, else the signature's
+    fingerprint. ``signature`` is MLflow's ``ModelSignature.to_dict()`` (JSON strings inside) or None.
+    """
+
+    name: str
+    version: str
+    uri: str
+    run_id: str | None = None
+    model_id: str | None = None
+    alias: str | None = None
+    flavor: str = "python_function"
+    signature: dict[str, Any] | None = None
+    created_at_us: int | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits of the SHA-256 of the canonical inputs and outputs of the signature."""
+        schemas = self.signature or {}
+        canonical = [orjson.loads(schemas[side]) if schemas.get(side) else None for side in ("inputs", "outputs")]
+        return hashlib.sha256(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
+
+    def to_json(self) -> bytes:
+        return orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS)
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> Self:
+        return cls(**orjson.loads(raw))
+
+
+_HEADER = struct.Struct("<16sQIIIIHBBHHII")
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One answered HTTP request to ``/invocations``, with the bytes as they crossed the wire.
+
+    Attributes:
+        id: UUIDv7, 16 bytes; its time is ``received_at_us`` in milliseconds.
+        received_at_us: when the request's headers had arrived.
+        status: HTTP status of the answer.
+        arm: champion, shadow or canary.
+        latency_us: from headers received to answer ready; ``parse_us``, ``predict_us``, ``encode_us`` are its
+            measured stages, 0 where a stage was not measured.
+        content_type: the request's, as sent; empty when absent.
+        client_request_id: the client's ``X-Request-Id``; empty when absent.
+        request, response: raw bodies.
+    """
+
+    id: bytes
+    received_at_us: int
+    status: int
+    arm: Arm
+    latency_us: int
+    content_type: bytes
+    client_request_id: bytes
+    request: bytes
+    response: bytes
+    parse_us: int = 0
+    predict_us: int = 0
+    encode_us: int = 0
+
+    def pack(self) -> bytes:
+        """Return the payload of a spool record; ``unpack`` is its inverse."""
+        return b"".join((
+            _HEADER.pack(
+                self.id, self.received_at_us, min(self.latency_us, 0xFFFFFFFF), min(self.parse_us, 0xFFFFFFFF),
+                min(self.predict_us, 0xFFFFFFFF), min(self.encode_us, 0xFFFFFFFF), self.status, self.arm, _VERSION,
+                len(self.content_type), len(self.client_request_id), len(self.request), len(self.response),
+            ),
+            self.content_type, self.client_request_id, self.request, self.response,
+        ))
+
+    @classmethod
+    def unpack(cls, payload: bytes | memoryview) -> Self:
+        """Return the invocation that ``pack`` wrote.
+
+        Raises:
+            ValueError: the payload is no invocation of a known version, or its lengths disagree.
+        """
+        raw = bytes(payload)
+        if len(raw) < _HEADER.size:
+            raise ValueError(f"invocation record of {len(raw)} bytes is shorter than its header ({_HEADER.size})")
+        (id_, received, latency, parse, predict, encode, status, arm, version, n_type, n_client, n_request,
+         n_response) = _HEADER.unpack_from(raw)
+        if version != _VERSION:
+            raise ValueError(f"invocation record of version {version}, this driftline reads version {_VERSION}")
+        ends = [_HEADER.size]
+        for length in (n_type, n_client, n_request, n_response):
+            ends.append(ends[-1] + length)
+        if ends[-1] != len(raw):
+            raise ValueError(f"invocation record of {len(raw)} bytes, its lengths add up to {ends[-1]}")
+        return cls(
+            id=id_, received_at_us=received, status=status, arm=Arm(arm), latency_us=latency, parse_us=parse,
+            predict_us=predict, encode_us=encode, content_type=raw[ends[0]:ends[1]],
+            client_request_id=raw[ends[1]:ends[2]], request=raw[ends[2]:ends[3]], response=raw[ends[3]:ends[4]],
+        )
+
+
+def new_invocation_id(at_us: int) -> bytes:
+    """Return a UUIDv7 (RFC 9562): 48 bits of milliseconds, then 74 random bits.
+
+    Args:
+        at_us: the time to embed, microseconds since the epoch.
+    """
+    random = int.from_bytes(os.urandom(10))
+    value = (at_us // 1000 & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | (random >> 62 & 0xFFF) << 64 | 0x2 << 62
+    return (value | random & 0x3FFFFFFFFFFFFFFF).to_bytes(16)
+
+
+def now_us() -> int:
+    """Return the wall clock in microseconds since the epoch."""
+    return time.time_ns() // 1000
