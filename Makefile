@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+ROOMS := store scorer monitor cli migrations dashboards alerts
+PYTEST := $(BIN)/python -m pytest
 
-.PHONY: setup demo test check bench torture servers clean
+.PHONY: setup servers demo test lint format check bench torture clean
 
 setup: $(STAMP)
 
@@ -13,3 +15,40 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $(STAMP)
+
+# What the tests run against: PostgreSQL, Prometheus, Alertmanager, Chromium. Installs what is missing on Debian as
+# root, says what is missing elsewhere.
+servers:
+	./tests/install_servers.sh
+
+demo: setup
+	$(BIN)/driftline demo
+
+test: setup servers
+	$(PYTEST) -n 2 --dist loadfile -m "not slow"
+
+# The long fault suite.
+torture: setup servers
+	$(PYTEST) -m slow --timeout 7200
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# mypy and the import contract see the mapped packages through a folder of links.
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	mkdir -p .typecheck/driftline
+	for room in $(ROOMS); do ln -sfn ../../$$room .typecheck/driftline/$$room; done
+	cd .typecheck && ../$(BIN)/mypy --config-file ../pyproject.toml -p driftline
+	$(BIN)/lint-imports
+	$(BIN)/python -m driftline.dashboards.build --check
+
+check: lint test
+
+bench: setup servers
+	for script in benchmarks/*.py benchmarks/*/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) .typecheck build dist *.egg-info driftline-demo driftline-data

@@ -1,0 +1,1 @@
+"""The demo: real data, real servers, the commands a user would type."""

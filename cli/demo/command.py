@@ -1,0 +1,182 @@
+"""``driftline demo``: the whole way of the data, on real data, with the same commands a user would type.
+
+Everything it starts is a child process of its own and ends with it; everything it writes lies in one folder.
+"""
+
+import json
+import os
+import shutil
+import socket
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from driftline.cli.demo.children import Children
+from driftline.store.errors import ConfigurationError, DriftlineError
+
+_MARKER = ".driftline-demo"
+# Profiles of ten seconds instead of a minute: the demo's two phases must not share one.
+_BUCKET_SECONDS = 10
+_DRIFT_INTERVAL_SECONDS = 5
+
+
+@click.command()
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("driftline-demo"),
+              show_default=True, help="Where everything lies; an earlier demo there is replaced.")
+@click.option("--exit", "exit_when_done", is_flag=True, help="Stop everything at the end instead of staying up.")
+@click.option("--train-only", is_flag=True,
+              help="Only train and register the demo's model on MLFLOW_TRACKING_URI, with its reference; then end.")
+def demo(folder: Path, exit_when_done: bool, train_only: bool) -> None:
+    """Train, serve, send traffic, shift it, and see the drift."""
+    if train_only:
+        _train()
+        return
+    _demo(_fresh(folder), exit_when_done)
+
+
+def _train() -> None:
+    from driftline.cli.demo.population import MODEL, load_population, train_and_register
+    from driftline.monitor import log_reference
+
+    training = load_population().training
+    uri = train_and_register(training)
+    log_reference(uri, training)
+    click.echo(f"registered {uri} (alias {MODEL}@champion) with its reference")
+
+
+def _fresh(folder: Path) -> Path:
+    """Return the folder, empty but for the marker; refuse to delete what no demo made."""
+    folder = folder.absolute()
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / _MARKER).exists():
+            raise ConfigurationError(f"{folder} is not empty and no demo made it: choose another with --folder")
+        shutil.rmtree(folder)
+    try:
+        (folder / "logs").mkdir(parents=True)
+        (folder / _MARKER).touch()
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be written ({error.strerror}): choose another with --folder") from error
+    return folder
+
+
+def _demo(folder: Path, exit_when_done: bool) -> None:
+    from driftline.cli.demo.population import MODEL
+    from driftline.cli.demo.traffic import first_phase, second_phase
+
+    ports = dict(zip(("mlflow", "serve", "metrics", "monitor"), _ports(5001, 5000, 9107, 9108), strict=True))
+    urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("DRIFTLINE_", "MLFLOW_", "UVICORN_"))}
+    environment |= {
+        "DRIFTLINE_HOME": str(folder / "home"),
+        "DRIFTLINE_LOADER_BUCKET_SECONDS": str(_BUCKET_SECONDS),
+        "DRIFTLINE_MONITOR_DRIFT_INTERVAL_SECONDS": str(_DRIFT_INTERVAL_SECONDS),
+        "MLFLOW_TRACKING_URI": urls["mlflow"],
+        "PYTHONUNBUFFERED": "1",
+    }
+    with Children(folder, environment) as children:
+        _say("1. A local MLflow, and a model in its registry")
+        children.start("mlflow", [
+            "mlflow", "server", "--port", str(ports["mlflow"]), "--workers", "1",
+            "--backend-store-uri", f"sqlite:///{folder / 'mlflow.sqlite'}",
+            "--artifacts-destination", str(folder / "artifacts"),
+        ], ready=f"{urls['mlflow']}/health")
+        children.run("train", ["driftline", "demo", "--train-only"],
+                     says="trains on 12,062 person-years of the RAND Health Insurance Experiment")
+
+        _say("2. Serve it as `mlflow models serve` would, and watch it")
+        children.start("serve", ["driftline", "serve", "-m", f"models:/{MODEL}@champion", "-p", str(ports["serve"]),
+                                 "--metrics-port", str(ports["metrics"])], ready=f"{urls['serve']}/ping")
+        children.start("monitor", ["driftline", "monitor", "--port", str(ports["monitor"])],
+                       ready=f"{urls['monitor']}/healthz")
+
+        _say("3. Traffic like the training data: families on the plans that the model was trained on")
+        _phase(children, folder, "first-phase", first_phase, urls["serve"])
+
+        _say("4. Shifted traffic: families on the plans that pay half of a bill or less")
+        _phase(children, folder, "second-phase", second_phase, urls["serve"])
+        _show_gauges(urls["monitor"])
+
+        _say("5. The accounts, and the report in MLflow")
+        children.run("status", ["driftline", "store", "status"], show=True)
+        children.run("verify", ["driftline", "store", "verify"], show=True)
+        children.run("report", ["driftline", "report", MODEL, "--since", "1h", "--to-mlflow"], show=True)
+        _how_to_look_further(folder, urls, MODEL)
+        if not exit_when_done:
+            click.echo("\nEverything stays up until Ctrl-C.")
+            children.stay()
+
+
+def _phase(children: Children, folder: Path, name: str, send: Callable[[str], None], url: str) -> None:
+    """Send one phase's traffic in buckets of its own, wait until all is stored, and print the verdicts."""
+    time.sleep(_BUCKET_SECONDS - time.time() % _BUCKET_SECONDS)
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    send(url)
+    _wait_until_stored(children)
+    command = ["driftline", "drift", "doctor-visits", "--since", since]
+    (folder / f"{name}.json").write_text(children.run(name, [*command, "--json"], quiet=True))
+    children.run(name, command, show=True)
+
+
+def _wait_until_stored(children: Children, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        status = json.loads(children.run("status", ["driftline", "store", "status", "--json"], quiet=True))
+        if status["spooled"] == 0:
+            return
+        time.sleep(0.5)
+    raise DriftlineError(f"the loader did not empty the spool within {seconds:.0f} s: see logs/serve.log in the folder")
+
+
+def _show_gauges(monitor_url: str) -> None:
+    """Print the drift gauges once the scheduled job has seen the shifted rows."""
+    end = time.monotonic() + 12 * _DRIFT_INTERVAL_SECONDS
+    wanted = "driftline_monitor_feature_drift_detected{"
+    while time.monotonic() < end:
+        with urllib.request.urlopen(f"{monitor_url}/metrics") as answer:  # noqa: S310 - our own loopback listener
+            lines = [line for line in answer.read().decode().splitlines() if line.startswith(wanted)]
+        if any(line.endswith(" 1.0") for line in lines):
+            click.echo(f"\nThe gauges at {monitor_url}/metrics, from the scheduled job:")
+            click.echo("\n".join(f"  {line}" for line in lines))
+            return
+        time.sleep(1)
+    raise DriftlineError("no drift gauge was raised: see logs/monitor.log in the demo's folder")
+
+
+def _how_to_look_further(folder: Path, urls: dict[str, str], model: str) -> None:
+    _say("Up now")
+    for what, url in (("scoring", f"{urls['serve']}/invocations"), ("scorer metrics", f"{urls['metrics']}/metrics"),
+                      ("drift metrics", f"{urls['monitor']}/metrics"), ("status page", f"{urls['monitor']}/"),
+                      ("MLflow", f"{urls['mlflow']}/")):
+        click.echo(f"  {what:<15} {url}")
+    _say("Look further")
+    click.echo(f"  export DRIFTLINE_HOME={folder / 'home'} MLFLOW_TRACKING_URI={urls['mlflow']}")
+    click.echo(f"  driftline drift {model} --since 1h\n  driftline store status")
+    click.echo(f"  sqlite3 {folder / 'home' / 'driftline.sqlite'} \\\n"
+               "    'select received_at, lncoins, disea, prediction from inference_doctor_visits limit 5'")
+
+
+def _ports(*wanted: int) -> list[int]:
+    """Return the wanted ports of loopback, a free one in the place of each that is taken."""
+    listeners, ports = [], []
+    try:
+        for port in wanted:
+            listener = socket.socket()
+            listeners.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                listener.bind(("127.0.0.1", 0))
+            ports.append(int(listener.getsockname()[1]))
+    finally:
+        for listener in listeners:
+            listener.close()
+    return ports
+
+
+def _say(headline: str) -> None:
+    click.echo("")
+    click.secho(headline, bold=True)

@@ -1,0 +1,58 @@
+import uuid
+
+import pytest
+from driftline.store.records import Arm, Invocation, ModelIdentity, new_invocation_id
+from hypothesis import given
+from hypothesis import strategies as st
+
+INVOCATIONS = st.builds(
+    Invocation,
+    id=st.binary(min_size=16, max_size=16),
+    received_at_us=st.integers(0, 2**63),
+    status=st.integers(100, 599),
+    arm=st.sampled_from(Arm),
+    latency_us=st.integers(0, 2**32 - 1),
+    content_type=st.binary(max_size=100),
+    client_request_id=st.binary(max_size=100),
+    request=st.binary(max_size=300),
+    response=st.binary(max_size=300),
+)
+
+
+@given(INVOCATIONS)
+def test_unpack_is_the_inverse_of_pack(invocation: Invocation) -> None:
+    assert Invocation.unpack(invocation.pack()) == invocation
+
+
+@given(INVOCATIONS, st.data())
+def test_a_payload_cut_anywhere_is_refused(invocation: Invocation, data: st.DataObject) -> None:
+    packed = invocation.pack()
+    with pytest.raises(ValueError, match="invocation record"):
+        Invocation.unpack(packed[: data.draw(st.integers(0, len(packed) - 1))])
+
+
+def test_a_latency_of_more_than_an_hour_is_kept_at_the_largest_number() -> None:
+    invocation = Invocation(bytes(16), 0, 200, Arm.CHAMPION, 2**40, b"", b"", b"", b"")
+    assert Invocation.unpack(invocation.pack()).latency_us == 2**32 - 1
+
+
+def test_invocation_ids_are_uuids_of_version_7_in_the_order_of_time() -> None:
+    earlier, later = (uuid.UUID(bytes=new_invocation_id(at)) for at in (1_700_000_000_000_000, 1_700_000_000_001_000))
+    assert earlier.version == 7
+    assert earlier.variant == uuid.RFC_4122
+    assert earlier.int >> 80 == 1_700_000_000_000
+    assert earlier < later
+
+
+def test_ids_of_one_moment_differ() -> None:
+    assert len({new_invocation_id(1) for _ in range(1000)}) == 1000
+
+
+def test_the_fingerprint_depends_on_the_signature_alone() -> None:
+    signature = {"inputs": '[{"type": "double", "name": "a"}]', "outputs": None}
+    reordered = {"outputs": None, "inputs": '[{"name": "a", "type": "double"}]', "params": None}
+    other = {"inputs": '[{"type": "long", "name": "a"}]', "outputs": None}
+    one = ModelIdentity("m", "1", "models:/m/1", signature=signature)
+    assert one.fingerprint == ModelIdentity("n", "2", "x", signature=reordered).fingerprint
+    assert one.fingerprint != ModelIdentity("m", "1", "models:/m/1", signature=other).fingerprint
+    assert ModelIdentity.from_json(one.to_json()) == one
