@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ROOMS := store scorer monitor cli migrations dashboards alerts
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: setup servers demo test lint format check bench torture clean
+.PHONY: setup servers demo test lint format check bench torture clean constraints
 
 setup: $(STAMP)
 
@@ -52,3 +52,7 @@ bench: setup servers
 
 clean:
 	rm -rf $(VENV) .typecheck build dist *.egg-info driftline-demo driftline-data
+
+# Freeze what was just tested; no download addresses in it.
+constraints:
+	$(BIN)/python -m pip freeze --exclude-editable | grep -v ' @ ' > constraints.txt

@@ -1,0 +1,82 @@
+"""The demo as a newcomer runs it; every claim of the README's first command."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PLAN = {"lncoins", "lpi", "fmde"}
+HEALTH = {"physlm", "disea", "hlthg", "hlthf", "hlthp"}
+REQUESTS = 2 * (600 + 240) + 3
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@dataclass(frozen=True)
+class Demo:
+    folder: Path
+    printed: str
+
+    def verdicts(self, phase: str) -> dict[str, str]:
+        found = json.loads((self.folder / f"{phase}.json").read_text())
+        return {column["column"]: column["verdict"] for column in found["columns"]}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    folder = tmp_path_factory.mktemp("demo") / "driftline-demo"
+    command = [Path(sys.executable).with_name("driftline"), "demo", "--exit", "--folder", folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder.parent)
+    logs = "".join(f"== {log.name}\n{log.read_text()[-2000:]}\n" for log in sorted((folder / "logs").glob("*.log")))
+    assert done.returncode == 0, done.stdout + done.stderr + logs
+    yield Demo(folder, done.stdout)
+
+
+def test_the_first_phase_reports_no_drift(demo: Demo) -> None:
+    verdicts = demo.verdicts("first-phase")
+    assert verdicts.keys() >= PLAN | HEALTH | {"idp", "prediction"}
+    assert set(verdicts.values()) == {"no drift"}
+
+
+def test_the_second_phase_reports_the_columns_that_really_moved(demo: Demo) -> None:
+    verdicts = demo.verdicts("second-phase")
+    assert {name for name in PLAN | HEALTH if verdicts[name] == "drift"} == PLAN
+
+
+def test_every_request_is_in_the_store(demo: Demo) -> None:
+    with sqlite3.connect(demo.folder / "home" / "driftline.sqlite") as store:
+        by_status = dict(store.execute("select status, count(*) from invocation group by status"))
+        (rows,) = store.execute("select count(*) from inference_doctor_visits").fetchone()
+    assert by_status == {200: REQUESTS - 3, 400: 3}
+    assert rows == 6_000
+
+
+def test_the_end_names_the_urls_and_the_gauges(demo: Demo) -> None:
+    for line in ("scoring", "drift metrics", "MLflow", "driftline_monitor_feature_drift_detected", "driftline drift"):
+        assert line in demo.printed
+
+
+def test_the_report_is_a_run_in_mlflow(demo: Demo) -> None:
+    with sqlite3.connect(demo.folder / "mlflow.sqlite") as tracking:
+        names = [name for (name,) in tracking.execute("select name from experiments")]
+    assert "driftline/doctor-visits" in names
+
+
+def test_nothing_outlives_the_demo(demo: Demo) -> None:
+    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(demo.folder) not in processes
+
+
+def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    command = [Path(sys.executable).with_name("driftline"), "demo", "--exit", "--folder", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "--folder" in done.stderr
+    assert (tmp_path / "precious.txt").read_text() == "mine"
