@@ -92,7 +92,8 @@ profile = Table(
     Column("writer", Text, nullable=False),  # spool uuid, or "backfill", or "rollup"
     Column("row_count", Identity, nullable=False),
     Column("counts", LargeBinary, nullable=False),
-    UniqueConstraint("model_version_id", "reference_id", "arm", "bucket_start", "span_seconds", "writer"),
+    UniqueConstraint("model_version_id", "reference_id", "arm", "bucket_start", "span_seconds", "writer",
+                     name="uq_profile_bucket"),
 )
 
 label = Table(

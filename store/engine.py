@@ -1,0 +1,132 @@
+"""Open the store: one place where URLs become engines and connection failures become one line.
+
+SQLite connections run in WAL mode with ``synchronous=NORMAL`` and begin their transactions explicitly, so that
+``writing`` can take the write lock at once: a transaction that reads first and writes later would fail with
+``SQLITE_BUSY`` whenever another process wrote in between.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
+
+from driftline.store.errors import ConfigurationError, StoreUnreachable
+
+_BUSY_TIMEOUT_SECONDS = 60
+_CONNECT_TIMEOUT_SECONDS = 10
+
+
+def open_engine(url: str, *, probe: bool = True) -> Engine:
+    """Return an engine for the store's SQLAlchemy URL.
+
+    Args:
+        url: ``sqlite:///path`` or ``postgresql[+psycopg]://...``.
+        probe: connect once, so that an unreachable database is an error now; False where the caller waits for it.
+
+    Raises:
+        ConfigurationError: the URL is malformed, its database kind is not supported, or its driver is missing.
+        StoreUnreachable: nothing answers, or the answer is a refusal.
+    """
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except ArgumentError as error:
+        raise ConfigurationError(
+            "the store URL is malformed: write `sqlite:////path/driftline.sqlite` or `postgresql://user@host/database`"
+        ) from error
+    if backend == "postgresql":
+        engine = _postgresql(parsed.set(drivername="postgresql+psycopg") if "+" not in parsed.drivername else parsed)
+    elif backend == "sqlite":
+        engine = _sqlite(url)
+    else:
+        raise ConfigurationError(f"the store cannot be {backend!r}: use a `sqlite:///` or a `postgresql://` URL")
+    if probe:
+        check_reachable(engine)
+    return engine
+
+
+def check_reachable(engine: Engine) -> None:
+    """Connect once.
+
+    Raises:
+        StoreUnreachable: with the URL (its password hidden) and the driver's first line.
+    """
+    folder = _sqlite_folder(engine)
+    if folder is not None and not folder.is_dir():
+        raise StoreUnreachable(f"the store's folder {folder} does not exist: create it or correct DRIFTLINE_STORE")
+    if folder is not None and not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreUnreachable(f"the store's folder {folder} is not writable: correct its owner or DRIFTLINE_STORE")
+    try:
+        with engine.connect():
+            pass
+    except DBAPIError as error:
+        raise unreachable(engine, error) from error
+
+
+def unreachable(engine: Engine, error: DBAPIError) -> StoreUnreachable:
+    """Return the one-line error for a failed connection."""
+    shown = engine.url.render_as_string(hide_password=True)
+    lines = str(error.orig).strip().splitlines()
+    return StoreUnreachable(
+        f"the store {shown} does not answer ({lines[0] if lines else type(error.orig).__name__}): "
+        "start the database or correct DRIFTLINE_STORE"
+    )
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that is going to write: on SQLite it holds the write lock from its first moment."""
+    with engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection, connection.begin():
+        yield connection
+
+
+def _postgresql(url: Any) -> Engine:
+    try:
+        return create_engine(
+            url,
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+                "application_name": "driftline",
+                "keepalives_idle": 30,
+            },
+        )
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise ConfigurationError(
+            f"the driver of {url.drivername!r} is not installed: `pip install driftline[postgresql]` and write "
+            "`postgresql+psycopg://...`"
+        ) from error
+
+
+def _sqlite(url: str) -> Engine:
+    try:
+        engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_TIMEOUT_SECONDS})
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise ConfigurationError("the store URL names an unknown SQLite driver: write `sqlite:////path`") from error
+    if engine.url.database in (None, "", ":memory:"):
+        raise ConfigurationError("the store must be a file: several processes share it; write `sqlite:////path`")
+
+    @event.listens_for(engine, "connect")
+    def configure(dbapi_connection: Any, _: object) -> None:
+        dbapi_connection.isolation_level = None  # transactions are begun below, never by the driver
+        cursor = dbapi_connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_SECONDS * 1000}")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('sqlite_begin', 'DEFERRED')}")
+
+    return engine
+
+
+def _sqlite_folder(engine: Engine) -> Path | None:
+    return Path(str(engine.url.database)).absolute().parent if engine.dialect.name == "sqlite" else None

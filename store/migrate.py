@@ -1,0 +1,112 @@
+"""Bring a database to the schema of this driftline, or say that it is not there.
+
+Invariants
+----------
+- One upgrader at a time, whatever the number of processes: on PostgreSQL an advisory lock, polled on a session of its
+  own in AUTOCOMMIT (it survives the commits of the upgrade and ends with the process); on SQLite a ``flock``.
+- A database newer than this driftline is never touched.
+"""
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from driftline import migrations
+from driftline.store.engine import unreachable, writing
+from driftline.store.errors import DriftlineError, SchemaMismatch
+
+_ADVISORY_LOCK = 0x6472_6966_746C_0001
+_POLL_SECONDS = 0.05
+
+
+def config() -> Config:
+    """Return Alembic's configuration; it needs no file beside the package."""
+    alembic = Config()
+    alembic.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    return alembic
+
+
+def upgrade(engine: Engine) -> None:
+    """Upgrade the store to this driftline's schema; nothing happens where it is there already.
+
+    Raises:
+        SchemaMismatch: the store is newer than this driftline.
+        StoreUnreachable: the database does not answer.
+    """
+    if _is_at_head(engine):
+        return
+    with _only_upgrader(engine):
+        if _is_at_head(engine):
+            return
+        alembic = config()
+        with writing(engine) as connection:
+            alembic.attributes["connection"] = connection
+            command.upgrade(alembic, "head")
+
+
+def check(engine: Engine) -> None:
+    """Raise ``SchemaMismatch`` unless the store's schema is this driftline's; the message names the next command."""
+    if not _is_at_head(engine):
+        raise SchemaMismatch(
+            f"the store's schema is older than this driftline needs (found {_revision(engine) or 'none'}, "
+            f"needed {_head()}): run `driftline store upgrade`"
+        )
+
+
+def prepare(engine: Engine) -> None:
+    """Make the store ready at start: SQLite is created or upgraded, PostgreSQL is only checked."""
+    if engine.dialect.name == "sqlite":
+        upgrade(engine)
+    else:
+        check(engine)
+
+
+def _head() -> str:
+    head = ScriptDirectory.from_config(config()).get_current_head()
+    if head is None:
+        raise DriftlineError("this driftline has no migrations in its package: install it again")
+    return head
+
+
+def _revision(engine: Engine) -> str | None:
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    except DBAPIError as error:
+        raise unreachable(engine, error) from error
+
+
+def _is_at_head(engine: Engine) -> bool:
+    revision = _revision(engine)
+    known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise SchemaMismatch(
+            f"the store's schema is newer than this driftline knows (found {revision}, known up to {_head()}): "
+            "upgrade driftline (`pip install --upgrade driftline`)"
+        )
+    return revision == _head()
+
+
+@contextmanager
+def _only_upgrader(engine: Engine) -> Iterator[None]:
+    if engine.dialect.name == "sqlite":
+        with open(f"{engine.url.database}.migrate.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as session:
+        while not session.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK}):
+            time.sleep(_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            session.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ADVISORY_LOCK})
