@@ -8,9 +8,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 
 def require(*names: str, folders: tuple[str, ...] = ()) -> Path:
@@ -94,3 +97,88 @@ def postgresql() -> Iterator[PostgreSQL]:
             yield server
         finally:
             server.stop()
+
+
+@dataclass(frozen=True)
+class HttpServer:
+    """A running server of the Prometheus family; ``log`` is its file of messages."""
+
+    url: str
+    log: Path
+
+    def get(self, path: str, **parameters: object) -> Any:
+        """Return the JSON of the answer; an answer that is no success raises."""
+        answer = requests.get(f"{self.url}{path}", params={k: str(v) for k, v in parameters.items()}, timeout=10)
+        if not answer.ok:
+            raise AssertionError(f"{answer.status_code} of {path}: {answer.text}")
+        return answer.json()
+
+    def is_ready(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/-/ready", timeout=1).ok
+        except requests.RequestException:
+            return False
+
+
+class Prometheus(HttpServer):
+    """``query`` and ``query_range`` return the samples; times are seconds since the epoch."""
+
+    def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
+        moment = {} if at is None else {"time": at}
+        return list(self.get("/api/v1/query", query=expression, **moment)["data"]["result"])
+
+    def query_range(self, expression: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
+        found = self.get("/api/v1/query_range", query=expression, start=start, end=end, step=step)
+        return list(found["data"]["result"])
+
+
+@contextmanager
+def _child(arguments: list[object], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        process = subprocess.Popen([str(a) for a in arguments], stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_ready(server: HttpServer, process: subprocess.Popen[bytes]) -> None:
+    wait_until(lambda: process.poll() is not None or server.is_ready(), what=f"{server.url} is not ready")
+    if process.poll() is not None:
+        pytest.fail(f"the server ended with {process.returncode}: {server.log.read_text()[-2000:]}")
+
+
+@contextmanager
+def prometheus(folder: Path, configuration: Path, *flags: str) -> Iterator[Prometheus]:
+    """Run Prometheus on loopback with its data in ``folder / "data"``, which may hold blocks already.
+
+    Alerts are sent again after 1 s: the first one leaves before the Alertmanager is discovered and is lost.
+    """
+    server = Prometheus(f"http://127.0.0.1:{free_port()}", folder / "prometheus.log")
+    command = [
+        require("prometheus"), f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}",
+        "--storage.tsdb.retention.time=10y", f"--web.listen-address={server.url.removeprefix('http://')}",
+        "--rules.alert.resend-delay=1s", "--log.level=warn", *flags,
+    ]
+    with _child(command, server.log) as process:
+        _wait_ready(server, process)
+        yield server
+
+
+@contextmanager
+def alertmanager(folder: Path, configuration: Path) -> Iterator[HttpServer]:
+    """Run one Alertmanager on loopback, without a cluster."""
+    server = HttpServer(f"http://127.0.0.1:{free_port()}", folder / "alertmanager.log")
+    command = [
+        require("prometheus-alertmanager", "alertmanager"), f"--config.file={configuration}",
+        f"--storage.path={folder / 'alertmanager'}", f"--web.listen-address={server.url.removeprefix('http://')}",
+        "--cluster.listen-address=", "--log.level=warn",
+    ]
+    with _child(command, server.log) as process:
+        _wait_ready(server, process)
+        yield server

@@ -1,0 +1,129 @@
+"""A model's life as series: every metric that the catalogue marks exported, with plausible values at any moment.
+
+Load for Prometheus in the tests of dashboards and alerts, where the whole product would be slow: as a page to scrape
+(``Page``) and as history to load (``write_history``).
+"""
+
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from driftline.store.metric_catalogue import CataloguedMetric, load_catalogue
+
+MODEL = "fare model/1"  # hostile to queries and links on purpose
+METHODS = {"income": "wasserstein", "age": "wasserstein", "region": "jensenshannon"}
+LABEL_VALUES = {
+    "model_name": (MODEL,),
+    "model_version": ("3",),
+    "model_alias": ("champion",),
+    "flavor": ("sklearn",),
+    "route": ("/invocations", "/ping"),
+    "code": ("200", "400", "500"),
+    "check": ("drift",),
+    "dataset": ("current", "reference"),
+    "scope": ("dataset", "prediction"),
+    "feature": tuple(METHODS),
+    "dependency": ("postgres", "mlflow"),
+    "source": ("artifact",),
+    "version": ("0.1.0",),
+    "python_version": ("3.11",),
+    "mlflow_version": ("3.17.2",),
+    "evidently_version": ("0.7.23",),
+}
+BY_METRIC = {
+    "driftline_scorer_tee_records_total": {"result": ("enqueued", "stored", "dropped")},
+    "driftline_scorer_tee_dropped_records_total": {"reason": ("queue_full", "spool_full")},
+    "driftline_scorer_tee_pending_records": {"stage": ("memory", "spool")},
+    "driftline_monitor_job_runs_total": {"result": ("success", "error", "insufficient_data")},
+    "driftline_monitor_features": {"state": ("monitored", "drifted", "dropped")},
+}
+DRIFTED = {
+    "driftline_monitor_drift_detected": 1.0,
+    "driftline_monitor_drift_consecutive_windows": 3.0,
+    "driftline_monitor_drift_share_ratio": 0.67,
+    "driftline_monitor_feature_drift_score": 0.31,
+    "driftline_monitor_feature_drift_detected": 1.0,
+}
+STEADY = {
+    "driftline_monitor_job_interval_seconds": 300.0,
+    "driftline_monitor_feature_drift_score": 0.04,
+    "driftline_monitor_feature_drift_threshold": 0.1,
+    "driftline_monitor_drift_share_threshold_ratio": 0.5,
+    "driftline_monitor_window_rows": 4000.0,
+    "driftline_monitor_window_min_rows": 500.0,
+    "driftline_monitor_job_last_duration_seconds": 0.4,
+}
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+def families(at: float, drifted: bool) -> Iterator[Metric]:
+    """Return the page as it stands ``at`` seconds since the epoch."""
+    for metric in load_catalogue().values():
+        if metric.exported:
+            yield _family(metric, at, drifted)
+
+
+def _family(metric: CataloguedMetric, at: float, drifted: bool) -> Metric:
+    values = BY_METRIC.get(metric.name, {}) | {k: v for k, v in LABEL_VALUES.items() if k in metric.labels}
+    kinds = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
+    family = kinds[metric.type](metric.name, metric.help, labels=metric.labels)
+    names = [name for name in metric.labels if name != "method"]
+    for chosen in itertools.product(*(values[name] for name in names)):
+        labels = dict(zip(names, chosen, strict=True))
+        if "method" in metric.labels:
+            labels["method"] = METHODS[labels["feature"]]
+        row = [labels[name] for name in metric.labels]
+        if isinstance(family, HistogramMetricFamily):
+            answered = float(int(at) % 1_000_000)
+            shares = [min(1.0, (i + 1) / 6) for i in range(len(BUCKETS))]
+            bounds = [(str(b), answered * s) for b, s in zip(BUCKETS, shares, strict=True)]
+            family.add_metric(row, [*bounds, ("+Inf", answered)], sum_value=answered * 0.03)
+        else:
+            family.add_metric(row, _value(metric, at, drifted))
+    return family
+
+
+def _value(metric: CataloguedMetric, at: float, drifted: bool) -> float:
+    if drifted and metric.name in DRIFTED:
+        return DRIFTED[metric.name]
+    if metric.name in STEADY:
+        return STEADY[metric.name]
+    if metric.name.endswith("_timestamp_seconds"):
+        return at - 60
+    if metric.type == "counter":
+        return float(int(at) % 1_000_000) * 2
+    return 1.0 if metric.name.endswith("_info") or "ready" in metric.name else 0.0
+
+
+class Page(Collector):
+    """The page of a live exporter; ``drifted`` may be switched while it is scraped."""
+
+    def __init__(self) -> None:
+        self.drifted = False
+
+    def collect(self) -> Iterator[Metric]:
+        return families(time.time(), self.drifted)
+
+
+def write_history(path: Path, start: int, end: int, step: int, drift_from: int) -> None:
+    """Write OpenMetrics text with a sample of every series each ``step`` seconds, ready for promtool to load."""
+    moments = range(start, end + 1, step)
+    pages = [{f.name: f for f in families(float(at), at >= drift_from)} for at in moments]
+    with path.open("w", encoding="utf-8") as text:
+        for job in ("driftline-scorer", "driftline-monitor"):
+            text.write("# TYPE up gauge\n" if job == "driftline-scorer" else "")
+            text.writelines(f'up{{job="{job}",instance="{job}:1"}} 1 {at}\n' for at in moments)
+        for name, first in pages[0].items():
+            job = "driftline-scorer" if name.startswith("driftline_scorer") else "driftline-monitor"
+            text.write(f"# TYPE {name} {first.type}\n")
+            for at, page in zip(moments, pages, strict=True):
+                for sample in page[name].samples:
+                    labels = {**sample.labels, "job": job, "instance": f"{job}:1"}
+                    inside = ",".join(f'{k}="{v}"' for k, v in labels.items())
+                    text.write(f"{sample.name}{{{inside}}} {sample.value} {at}\n")
+        text.write("# EOF\n")
