@@ -37,5 +37,9 @@ class ReferenceCorrupt(DriftlineError):
     """Bytes that should be a reference are not, or are damaged."""
 
 
+class ProfileCorrupt(DriftlineError):
+    """Stored bytes that should be a profile are not, are damaged, or lie on other bins."""
+
+
 class ModelNotFound(DriftlineError):
     """No model answers to the URI or the name."""

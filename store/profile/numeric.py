@@ -1,0 +1,335 @@
+"""The numeric half of a profile: counts and offset sums on bins, for all numeric columns of a reference at once.
+
+Invariants
+----------
+- All state is integers (and the least and greatest value), so adding is exactly associative and commutative: any
+  split of the same rows into batches and profiles ends in the same bits.
+- An offset sum is the sum over a bin's rows of ``round((x - lower edge) / width * 2**24)``; in the two open bins the
+  distance from the outermost edge, in units of the reference's standard deviation, replaces it. It makes means and
+  integrals over every bin exact.
+- A sum that could pass 2**53 is made of Python integers.
+- Missing, not a number, and infinite values are counted apart and lie in no bin.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+FRACTION = 1 << 24  # resolution of an offset, per bin width
+SQUARE_UNIT = 1 << 12  # resolution of a squared deviation, per standard deviation
+# float64 adds integers exactly up to 2**53: so many rows may be added at once, and deviations beyond the limit go
+# through Python integers.
+MAX_BATCH_ROWS = 1 << 13
+_SQUARE_LIMIT = float(1 << 20)
+_EXACT = float(1 << 53)
+_LARGEST_OFFSET = 2.0**1000
+_LARGEST_DEVIATION = 2.0**500
+
+_PLAIN_TYPES = {float, int, bool, type(None)}
+
+TALLIES = ("missing", "plus_infinity", "minus_infinity", "not_a_number")
+
+
+@dataclass(frozen=True, eq=False)
+class NumericBins:
+    """The bins of one numeric column.
+
+    Attributes:
+        edges: strictly increasing, shape (edges,). Bin 0 is below ``edges[0]``, bin j is
+            ``[edges[j - 1], edges[j])``, the last bin is from ``edges[-1]`` up.
+        mean, deviation: of the reference's finite values; the standard deviation divides by the count.
+        distinct: how many values the reference has.
+    """
+
+    edges: NDArray[np.float64]
+    mean: float
+    deviation: float
+    distinct: int
+
+    @property
+    def scale(self) -> float:
+        """Unit of the open bins' offsets and of the deviations: never zero."""
+        magnitude = float(max(abs(self.edges[0]), abs(self.edges[-1])))
+        return max(self.deviation, 1e-9 * magnitude, 1e-280) if magnitude > 0 else max(self.deviation, 1.0)
+
+    @property
+    def widths(self) -> NDArray[np.float64]:
+        """Width of every bin, shape (edges + 1,); 1 float for an atom, ``scale`` in the open bins."""
+        return np.concatenate([[self.scale], np.diff(self.edges), [self.scale]])
+
+    @property
+    def located(self) -> NDArray[np.bool_]:
+        """Whether a row's place inside the bin is kept: not in atoms, whose rows are all alike."""
+        ratio = self.widths > 0
+        ratio[1:-1] = np.nextafter(self.edges[:-1], np.inf) < self.edges[1:]
+        with np.errstate(over="ignore"):
+            return ratio & np.isfinite(FRACTION / self.widths)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"edges": self.edges.tolist(), "mean": self.mean, "deviation": self.deviation, "distinct": self.distinct}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Self:
+        edges = np.asarray(raw["edges"], dtype=np.float64)
+        if edges.ndim != 1 or edges.size < 2 or not np.isfinite(edges).all() or not (np.diff(edges) > 0).all():
+            raise ValueError("edges are not strictly increasing")
+        return cls(edges, float(raw["mean"]), float(raw["deviation"]), int(raw["distinct"]))
+
+
+class NumericLayout:
+    """Where each numeric column's bins lie in the flat arrays; made once per reference, never changed."""
+
+    def __init__(self, bins: Sequence[NumericBins]) -> None:
+        self.bins = tuple(bins)
+        sizes = [b.edges.size + 1 for b in self.bins]
+        self.starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+        self.total = int(self.starts[-1])
+        self.located = np.concatenate([np.zeros(0, np.bool_), *(b.located for b in self.bins)])
+        # One more slot, of weight 0, takes what lies in no bin.
+        self.lower = np.zeros(self.total + 1)
+        self.per_width = np.zeros(self.total + 1)
+        for b, start, stop in zip(self.bins, self.starts[:-1], self.starts[1:], strict=True):
+            self.lower[start:stop] = np.concatenate([b.edges[:1], b.edges])
+            self.per_width[start:stop] = np.divide(FRACTION, b.widths, where=b.located, out=np.zeros(b.widths.size))
+            self.per_width[start] *= -1
+        self.open_bins = np.stack([self.starts[:-1], self.starts[1:] - 1], axis=1)
+        self.means = np.array([b.mean for b in self.bins]).reshape(-1, 1)
+        self.per_deviation = np.array([SQUARE_UNIT / b.scale for b in self.bins]).reshape(-1, 1)
+
+    def __len__(self) -> int:
+        return len(self.bins)
+
+
+class NumericState:
+    """Counts of all numeric columns of one profile.
+
+    Attributes:
+        counts, offsets: rows and offset sums per bin, flat, shape (layout.total,). Offsets of open bins are 0 here.
+        open_offsets: offset sums of the lower and the upper open bin of each column, Python integers.
+        squares: sum of squared deviations from the reference's mean, in units of ``(scale / SQUARE_UNIT) ** 2``.
+        tallies: rows that lie in no bin, shape (columns, 4), in the order of ``TALLIES``.
+        least, greatest: of the finite values; plus and minus infinity before the first.
+    """
+
+    def __init__(self, layout: NumericLayout) -> None:
+        self.layout = layout
+        columns = len(layout)
+        self.counts = np.zeros(layout.total, np.int64)
+        self.offsets = np.zeros(layout.total, np.int64)
+        self.open_offsets: list[list[int]] = [[0, 0] for _ in range(columns)]
+        self.squares = [0] * columns
+        self.tallies = np.zeros((columns, len(TALLIES)), np.int64)
+        self.least = np.full(columns, np.inf)
+        self.greatest = np.full(columns, -np.inf)
+
+    def absorb(self, values: NDArray[np.float64]) -> None:
+        """Add one batch.
+
+        Args:
+            values: shape (columns, rows), at most ``MAX_BATCH_ROWS`` rows; NaN is missing. Overwritten.
+        """
+        layout = self.layout
+        index = np.empty(values.shape, np.int64)
+        for j, bins in enumerate(layout.bins):
+            index[j] = bins.edges.searchsorted(values[j], side="right")
+        index += layout.starts[:-1, None]
+        finite = np.isfinite(values)
+        if finite.all():
+            np.minimum(self.least, values.min(axis=1), out=self.least)
+            np.maximum(self.greatest, values.max(axis=1), out=self.greatest)
+        else:
+            self._set_apart(values, finite)
+            index[~finite] = layout.total
+        self.least += 0.0  # -0.0 becomes 0.0, whichever came first
+        self.greatest += 0.0
+        flat = index.ravel()
+        counts = np.bincount(flat, minlength=layout.total + 1)[:-1]
+        self.counts += counts
+        with np.errstate(over="ignore"):
+            offsets = np.rint((values - layout.lower[index]) * layout.per_width[index])
+            deviations = np.rint((values - layout.means) * layout.per_deviation)
+        deviations[~finite] = 0.0
+        self._absorb_open(index, offsets, counts)
+        self.offsets += np.bincount(flat, weights=offsets.ravel(), minlength=layout.total + 1)[:-1].astype(np.int64)
+        self._absorb_squares(deviations)
+
+    def _set_apart(self, values: NDArray[np.float64], finite: NDArray[np.bool_]) -> None:
+        self.tallies[:, 0] += np.isnan(values).sum(axis=1)
+        self.tallies[:, 1] += (values == np.inf).sum(axis=1)
+        self.tallies[:, 2] += (values == -np.inf).sum(axis=1)
+        np.minimum(self.least, np.where(finite, values, np.inf).min(axis=1), out=self.least)
+        np.maximum(self.greatest, np.where(finite, values, -np.inf).max(axis=1), out=self.greatest)
+        values[~finite] = 0.0
+
+    def _absorb_open(self, index: NDArray[np.int64], offsets: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
+        for column, end in zip(*np.nonzero(counts[self.layout.open_bins]), strict=True):
+            outside = index[column] == self.layout.open_bins[column, end]
+            beyond = np.minimum(offsets[column, outside], _LARGEST_OFFSET)
+            exact = float(beyond.max()) * beyond.size < _EXACT
+            self.open_offsets[column][end] += int(beyond.sum()) if exact else sum(map(int, beyond.tolist()))
+            offsets[column, outside] = 0.0
+
+    def _absorb_squares(self, deviations: NDArray[np.float64]) -> None:
+        far = np.abs(deviations) > _SQUARE_LIMIT
+        if far.any():
+            for column in np.nonzero(far.any(axis=1))[0].tolist():
+                extreme = np.clip(deviations[column, far[column]], -_LARGEST_DEVIATION, _LARGEST_DEVIATION)
+                self.squares[column] += sum(int(d) ** 2 for d in extreme.tolist())
+            deviations[far] = 0.0
+        for column, total in enumerate(np.einsum("ij,ij->i", deviations, deviations).tolist()):
+            self.squares[column] += int(total)
+
+    def merge(self, other: "NumericState") -> None:
+        """Add the rows of ``other``, which has the same layout."""
+        self.counts += other.counts
+        self.offsets += other.offsets
+        self.tallies += other.tallies
+        np.minimum(self.least, other.least, out=self.least)
+        np.maximum(self.greatest, other.greatest, out=self.greatest)
+        for mine, theirs in zip(self.open_offsets, other.open_offsets, strict=True):
+            mine[0] += theirs[0]
+            mine[1] += theirs[1]
+        self.squares = [a + b for a, b in zip(self.squares, other.squares, strict=True)]
+
+    def equals(self, other: "NumericState") -> bool:
+        """Whether every integer and both extremes are the same."""
+        return (
+            self.open_offsets == other.open_offsets
+            and self.squares == other.squares
+            and all(
+                np.array_equal(getattr(self, name), getattr(other, name))
+                for name in ("counts", "offsets", "tallies", "least", "greatest")
+            )
+        )
+
+    def column(self, position: int) -> "NumericCounts":
+        """Return what is known of one column."""
+        start, stop = self.layout.starts[position : position + 2]
+        bins = self.layout.bins[position]
+        offsets = self.offsets[start:stop].astype(np.float64)
+        offsets[0], offsets[-1] = map(_to_float, self.open_offsets[position])
+        return NumericCounts(
+            bins=bins,
+            counts=self.counts[start:stop],
+            offset_sums=offsets / FRACTION * bins.widths,
+            square_sum=_to_float(self.squares[position]) / SQUARE_UNIT**2 * bins.scale**2,
+            least=float(self.least[position]),
+            greatest=float(self.greatest[position]),
+            **{name: int(count) for name, count in zip(TALLIES, self.tallies[position], strict=True)},
+        )
+
+
+def _to_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+@dataclass(frozen=True, eq=False)
+class NumericCounts:
+    """One numeric column of a profile, in the column's own unit.
+
+    Attributes:
+        counts: rows per bin, shape (bins,).
+        offset_sums: per bin the sum of the distances from the bin's lower edge; in bin 0 from its upper edge.
+        square_sum: sum of squared deviations from the reference's mean.
+        least, greatest: of the finite values; ``inf`` and ``-inf`` where there is none.
+        missing, not_a_number, plus_infinity, minus_infinity: rows in no bin.
+    """
+
+    bins: NumericBins
+    counts: NDArray[np.int64]
+    offset_sums: NDArray[np.float64]
+    square_sum: float
+    least: float
+    greatest: float
+    missing: int
+    plus_infinity: int
+    minus_infinity: int
+    not_a_number: int
+
+    @property
+    def value_rows(self) -> int:
+        """Rows with a finite value."""
+        return int(self.counts.sum())
+
+    @property
+    def out_of_range_rows(self) -> int:
+        """Rows below the least or above the greatest reference value, infinite ones included."""
+        return int(self.counts[0] + self.counts[-1]) + self.plus_infinity + self.minus_infinity
+
+    @property
+    def mean(self) -> float:
+        """Mean of the finite values, NaN without any."""
+        rows = self.value_rows
+        if not rows:
+            return math.nan
+        centre = self.bins.mean
+        lower = np.concatenate([self.bins.edges[:1], self.bins.edges])
+        signed = self.offset_sums.copy()
+        signed[0] *= -1
+        return centre + float(((lower - centre) * (self.counts / rows) + signed / rows).sum())
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the finite values (divided by their count), NaN without any."""
+        rows = self.value_rows
+        if not rows:
+            return math.nan
+        return math.sqrt(max(self.square_sum / rows - (self.mean - self.bins.mean) ** 2, 0.0))
+
+
+def to_floats(cells: NDArray[Any]) -> tuple[NDArray[np.float64], int]:
+    """Return cells as float64 with NaN where missing, and how many were not numbers (they become NaN too).
+
+    Args:
+        cells: shape (rows,); numbers, booleans, datetimes (as microseconds since the epoch), None, or anything.
+    """
+    if cells.dtype.kind in "fiub":
+        return cells.astype(np.float64), 0
+    if cells.dtype.kind == "M":
+        stamps = cells.astype("datetime64[us]")
+        return np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64).astype(np.float64)), 0
+    listed = cells.tolist()
+    if set(map(type, listed)) <= _PLAIN_TYPES:
+        return np.array(listed, dtype=object).astype(np.float64), 0  # None becomes NaN
+    floats = np.array([_to_number(cell) for cell in listed], dtype=np.float64)
+    strange = [cell for cell, number in zip(listed, floats.tolist(), strict=True) if math.isnan(number)]
+    return floats, sum(not is_missing(cell) for cell in strange)
+
+
+def is_missing(cell: object) -> bool:
+    """Whether a cell holds nothing: None, NaN, or pandas' NA and NaT."""
+    return (
+        cell is None
+        or (isinstance(cell, (float, np.floating)) and math.isnan(cell))
+        or type(cell).__name__
+        in (
+            "NAType",
+            "NaTType",
+        )
+    )
+
+
+def _to_number(cell: object) -> float:
+    if isinstance(cell, datetime):
+        cell = cell if cell.tzinfo else cell.replace(tzinfo=UTC)
+        try:
+            delta = cell - datetime(1970, 1, 1, tzinfo=UTC)
+        except TypeError:  # NaT is a datetime that is none
+            return math.nan
+        return float(delta.days * 86_400_000_000 + delta.seconds * 1_000_000 + delta.microseconds)
+    if isinstance(cell, (str, bytes)) or cell is None:
+        return math.nan
+    try:
+        return float(cell)  # type: ignore[arg-type]
+    except OverflowError:
+        return math.inf if cell > 0 else -math.inf  # type: ignore[operator]
+    except (TypeError, ValueError):
+        return math.nan
