@@ -28,8 +28,10 @@ LABEL_VALUES = {
     "dataset": ("current", "reference"),
     "scope": ("dataset", "prediction"),
     "feature": tuple(METHODS),
-    "dependency": ("postgres", "mlflow"),
+    "dependency": ("store", "mlflow"),
     "source": ("artifact",),
+    "kind": ("out_of_range", "unseen_category"),
+    "output": ("prediction",),
     "version": ("0.1.0",),
     "python_version": ("3.11",),
     "mlflow_version": ("3.17.2",),
@@ -38,6 +40,7 @@ LABEL_VALUES = {
 BY_METRIC = {
     "driftline_scorer_tee_records_total": {"result": ("enqueued", "stored", "dropped")},
     "driftline_scorer_tee_dropped_records_total": {"reason": ("queue_full", "spool_full")},
+    "driftline_scorer_rejected_requests_total": {"reason": ("schema", "malformed")},
     "driftline_scorer_tee_pending_records": {"stage": ("memory", "spool")},
     "driftline_monitor_job_runs_total": {"result": ("success", "error", "insufficient_data")},
     "driftline_monitor_features": {"state": ("monitored", "drifted", "dropped")},
@@ -76,7 +79,7 @@ def _family(metric: CataloguedMetric, at: float, drifted: bool) -> Metric:
     for chosen in itertools.product(*(values[name] for name in names)):
         labels = dict(zip(names, chosen, strict=True))
         if "method" in metric.labels:
-            labels["method"] = METHODS[labels["feature"]]
+            labels["method"] = METHODS.get(labels.get("feature", ""), "wasserstein")
         row = [labels[name] for name in metric.labels]
         if isinstance(family, HistogramMetricFamily):
             answered = float(int(at) % 1_000_000)
