@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline.store.profile.numeric import is_missing
+from driftline.store.profile.cells import is_missing
 
 UNSEEN_NAMES = 100
 _LONGEST_NAME = 200

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
 from driftline.store.profile.categorical import CategoryLayout, count_categories, storable_name, text_length
+from driftline.store.profile.cells import to_floats
 from driftline.store.profile.edges import LARGEST, cut_edges
-from driftline.store.profile.numeric import NumericBins, NumericLayout, to_floats
+from driftline.store.profile.numeric import NumericBins, NumericLayout
 
 MOST_CATEGORIES = 1000
 TEXT_CATEGORIES = 100

@@ -1,0 +1,78 @@
+"""What the user may set of the drift judgement; section ``drift``."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from driftline.monitor.drift.registry import DISTRIBUTION_STATISTICS, SHARE_STATISTICS, UNSEEN_SHARE
+from driftline.store.errors import ConfigurationError
+
+NumericStatistic = Literal[
+    "wasserstein", "kolmogorov_smirnov", "jensen_shannon", "hellinger", "population_stability_index", "chi_square",
+    "total_variation",
+]  # fmt: skip
+CategoricalStatistic = Literal[
+    "jensen_shannon", "hellinger", "population_stability_index", "chi_square", "total_variation",
+    "unseen_share_difference",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DriftSettings:
+    """Settings of the section ``drift``.
+
+    Attributes:
+        false_alarms_per_month: how many wrong verdicts a model may have in a month when nothing drifts and rows are
+            independent; shared by all its columns and windows.
+        judgements_per_month: how often each column is judged in a month: hourly, on four windows.
+        min_effect: a score below it is no drift, however many rows there are.
+        min_rows: fewer rows get no verdict.
+        numeric_statistic: of numeric columns with more than five reference values.
+        categorical_statistic: of categorical columns, and of numeric ones with five values or fewer.
+        column_statistics: exceptions, ``column=statistic`` separated by commas, by column name or signature name.
+        column_thresholds: fixed thresholds in place of the calibrated ones, ``column=number`` separated by commas.
+    """
+
+    false_alarms_per_month: float = 1.0
+    judgements_per_month: int = 2880
+    min_effect: float = 0.1
+    min_rows: int = 100
+    numeric_statistic: NumericStatistic = "wasserstein"
+    categorical_statistic: CategoricalStatistic = "jensen_shannon"
+    column_statistics: str = ""
+    column_thresholds: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.false_alarms_per_month < self.judgements_per_month:
+            raise ConfigurationError(
+                f"false_alarms_per_month should lie between 0 and judgements_per_month ({self.judgements_per_month}), "
+                f"found {self.false_alarms_per_month}"
+            )
+        if self.min_effect < 0 or self.min_rows < 2:
+            raise ConfigurationError("min_effect should be at least 0 and min_rows at least 2: correct section [drift]")
+        known = (*DISTRIBUTION_STATISTICS, *SHARE_STATISTICS, UNSEEN_SHARE)
+        for column, statistic in self.statistics_by_column().items():
+            if statistic not in known:
+                raise ConfigurationError(
+                    f"column_statistics: {column} has `{statistic}`, known are: {', '.join(sorted(known))}"
+                )
+        self.thresholds_by_column()
+
+    def statistics_by_column(self) -> dict[str, str]:
+        """Return ``column_statistics`` as a mapping."""
+        return _pairs(self.column_statistics, "column_statistics")
+
+    def thresholds_by_column(self) -> dict[str, float]:
+        """Return ``column_thresholds`` as a mapping."""
+        try:
+            return {k: float(v) for k, v in _pairs(self.column_thresholds, "column_thresholds").items()}
+        except ValueError as error:
+            raise ConfigurationError(
+                f"column_thresholds should be numbers, as `age=0.2,income=0.3`: {error}"
+            ) from error
+
+
+def _pairs(text: str, setting: str) -> dict[str, str]:
+    pairs = [item.rpartition("=") for item in text.split(",") if item.strip()]
+    if not all(column.strip() and value.strip() for column, _, value in pairs):
+        raise ConfigurationError(f"{setting} should be `column=value,column=value`, found {text!r}")
+    return {column.strip(): value.strip() for column, _, value in pairs}

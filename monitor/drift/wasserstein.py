@@ -1,0 +1,39 @@
+"""Normed Wasserstein distance: how far the values moved, in standard deviations of the reference."""
+
+import numpy as np
+
+from driftline.monitor.drift.distribution_gap import DistributionGap
+from driftline.store.profile.numeric import NumericBins, NumericCounts
+
+_RELATIVE_FLOOR = 1e-9
+_CONSTANT_UNIT = 1e-3
+
+
+def normed_wasserstein(reference: NumericCounts, window: NumericCounts) -> float:
+    """Return the area between both distribution functions over the reference's standard deviation.
+
+    A window that moved as a whole by half a standard deviation scores 0.5.
+
+    Args:
+        reference: a numeric column of the reference, at least one finite value.
+        window: the same column of the window, on the same bins, at least one finite value.
+
+    Returns:
+        Integral of |F - G| / ``unit(reference.bins)``: no unit, 0 for equal distributions, no upper bound. Exact but
+        for bins inside which F - G changes its sign.
+
+    Source: Vallender (1974) for the area form. Evidently divides by ``max(std, 0.001)``; see ``unit``.
+    """
+    return DistributionGap(reference, window).area() / unit(reference.bins)
+
+
+def unit(bins: NumericBins) -> float:
+    """Return what one point of the score stands for, in the column's own unit: never zero.
+
+    It is the reference's standard deviation. A reference of one value has none: a thousandth of that value (or 0.001
+    at zero) takes its place, so that leaving it by 0.01 % scores 0.1.
+    """
+    magnitude = float(np.abs(bins.edges[[0, -1]]).max())
+    if bins.distinct > 1 and bins.deviation > _RELATIVE_FLOOR * magnitude:
+        return bins.deviation
+    return _CONSTANT_UNIT * magnitude if magnitude > 1e-300 else _CONSTANT_UNIT

@@ -1,0 +1,122 @@
+"""What an operator reads: how a column changed, in one clause. Categories of the reference are named, live ones not."""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from driftline.store.profile.columns import ProfiledColumn
+from driftline.store.profile.numeric import NumericCounts
+from driftline.store.profile.profile import Profile
+
+_NOTABLE_SPREAD = 1.2
+_LONGEST_NAME = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """How the rows of a profile divide in one column.
+
+    Attributes:
+        rows: all.
+        missing: without a value; cells that are no number count as such here.
+        values: with a value that the column's statistic compares.
+        unseen: of ``values``: of a category that the reference does not name.
+        numbers: with a number, infinite ones included, or a length.
+        out_of_range: of ``numbers``: beyond the reference's least and greatest.
+    """
+
+    rows: int
+    missing: int
+    values: int
+    unseen: int
+    numbers: int
+    out_of_range: int
+
+    @classmethod
+    def of(cls, profiled: ProfiledColumn, profile: Profile) -> Self:
+        name, unseen, numbers, out_of_range = profiled.column.column_name, 0, 0, 0
+        values = missing = 0
+        if profiled.bins is not None:
+            n = profile.numeric(name)
+            values, missing = n.value_rows, n.missing + n.not_a_number
+            numbers, out_of_range = n.value_rows + n.plus_infinity + n.minus_infinity, n.out_of_range_rows
+        if profiled.categories is not None:
+            c = profile.categories(name)
+            values, missing, unseen = c.value_rows, c.missing, c.unseen
+        return cls(profile.row_count, missing, values, unseen, numbers, out_of_range)
+
+
+def value_change(profiled: ProfiledColumn, reference: Profile, window: Profile) -> str:
+    """Return how the values changed: of categories when the column has them, else of numbers."""
+    name = profiled.column.column_name
+    if profiled.categories is not None:
+        return _category_change(profiled, reference, window)
+    what = "length" if profiled.kind == "length" else ""
+    return _number_change(what, reference.numeric(name), window.numeric(name))
+
+
+def missing_change(before: Rows, now: Rows) -> str:
+    """Return how the missing share changed."""
+    was, share = before.missing / before.rows, now.missing / now.rows
+    return f"missing cells {_moved(was, share)} from {_percent(was)} to {_percent(share)}"
+
+
+def against_threshold(score: float, threshold: float, rows: int) -> str:
+    """Return the score beside its threshold."""
+    relation = "over" if score >= threshold else "under"
+    return f"score {_number(score)} {relation} threshold {_number(threshold)} at {rows:,} rows"
+
+
+def _number_change(what: str, before: NumericCounts, now: NumericCounts) -> str:
+    prefix = f"{what} " if what else ""
+    outside = (now.counts[0] + now.counts[-1]) / now.value_rows
+    tail = f", {_percent(outside)} outside the reference's range" if outside >= 0.01 else ""
+    spread = now.deviation / before.deviation if before.deviation > 0 else math.nan
+    shift = abs(now.mean - before.mean)
+    unit = before.deviation
+    if (
+        math.isfinite(spread)
+        and shift < 0.5 * abs(now.deviation - unit)
+        and not 1 / _NOTABLE_SPREAD < spread < (_NOTABLE_SPREAD)
+    ):
+        verb = "grew" if spread > 1 else "shrank"
+        return f"{prefix}spread {verb} from {_number(unit)} to {_number(now.deviation)}{tail}"
+    if _number(now.mean) == _number(before.mean):
+        return f"{prefix}mean stayed at {_number(now.mean)}{tail}"
+    return f"{prefix}mean {_moved(before.mean, now.mean)} from {_number(before.mean)} to {_number(now.mean)}{tail}"
+
+
+def _category_change(profiled: ProfiledColumn, reference: Profile, window: Profile) -> str:
+    before, now = (p.categories(profiled.column.column_name) for p in (reference, window))
+    unseen_before, unseen = before.unseen / before.value_rows, now.unseen / now.value_rows
+    was, share = before.counts / before.value_rows, now.counts / now.value_rows
+    moved = int(np.argmax(np.abs(share - was)))
+    if unseen - unseen_before > abs(share[moved] - was[moved]):
+        if profiled.kind == "text":
+            return (
+                f"values besides the {len(was)} most frequent rose from {_percent(unseen_before)} to {_percent(unseen)}"
+            )
+        return f"{_percent(unseen)} of the values are in no category of the reference"
+    name = before.categories[moved]
+    name = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+    if _percent(was[moved]) == _percent(share[moved]):
+        return f"share of '{name}' stayed at {_percent(share[moved])}"
+    return (
+        f"share of '{name}' {_moved(was[moved], share[moved])} from {_percent(was[moved])} to {_percent(share[moved])}"
+    )
+
+
+def _moved(before: float, now: float) -> str:
+    return "rose" if now > before else "fell" if now < before else "stayed"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _number(value: float) -> str:
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e6:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3g}"
