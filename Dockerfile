@@ -1,0 +1,35 @@
+# One image for scorer, monitor and the one-shot commands: `docker build -t driftline .`
+#
+# The scorer lives in the model's environment. This image has scikit-learn; for a model that needs more:
+#   docker build --build-arg MODEL_REQUIREMENTS="xgboost==3.0.2 lightgbm" -t driftline .
+ARG PYTHON_IMAGE=python:3.11.13-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/driftline
+WORKDIR /source
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY alerts alerts
+COPY cli cli
+COPY dashboards dashboards
+COPY migrations migrations
+COPY monitor monitor
+COPY scorer scorer
+COPY store store
+ARG EXTRAS=monitor,postgresql,demo
+RUN /opt/driftline/bin/pip install --constraint constraints.txt ".[${EXTRAS}]"
+ARG MODEL_REQUIREMENTS=""
+RUN test -z "${MODEL_REQUIREMENTS}" || /opt/driftline/bin/pip install ${MODEL_REQUIREMENTS}
+
+FROM ${PYTHON_IMAGE}
+# A number for USER, so that Kubernetes can see that it is not root; the folders, so that new volumes belong to it.
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp driftline \
+    && install -d -o 10001 -g 10001 /var/lib/driftline /var/lib/mlflow
+COPY --from=build /opt/driftline /opt/driftline
+ENV PATH=/opt/driftline/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 DRIFTLINE_HOME=/var/lib/driftline
+WORKDIR /var/lib/driftline
+USER 10001:10001
+# 5000 scoring, 9107 the scorer's metrics, 9108 the monitor
+EXPOSE 5000 9107 9108
+ENTRYPOINT ["driftline"]
+CMD ["--help"]
