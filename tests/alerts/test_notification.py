@@ -128,7 +128,7 @@ def test_drift_becomes_a_notification_with_runbook_and_links_within_40_seconds(
     assert alert["labels"]["model_name"] == series.MODEL
     assert alert["annotations"]["runbook_url"] == "http://localhost:3000/d/driftline-runbooks?viewPanel=2"
     assert alert["annotations"]["dashboard"].endswith("/d/driftline-model?var-model_name=fare+model%2F1")
-    assert alert["annotations"]["report"].endswith("/r/fare%20model%2F1/drift/latest")
+    assert alert["annotations"]["report"].endswith("/r/fare%20model%2F1/report/latest")
     message = json.dumps(receiver.bodies("/slack")[0])
     for part in (
         f"{series.MODEL}: DriftlineDrift",
