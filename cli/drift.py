@@ -1,0 +1,81 @@
+"""``driftline drift``: judge live data against the training reference now."""
+
+from typing import TYPE_CHECKING
+
+import click
+import orjson
+
+from driftline.cli.since import Since
+
+if TYPE_CHECKING:
+    from driftline.monitor.judge import Judgement
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--since",
+    type=Since(),
+    default="24h",
+    show_default=True,
+    help="How far back to look: 24h, 7d, 90m, or a time such as 2026-01-31T12:00:00Z.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--fail-on-drift", is_flag=True, help="Exit with 3 when a column drifted.")
+def drift(model: str, since: int, as_json: bool, fail_on_drift: bool) -> None:
+    """Judge live data against the training reference now.
+
+    MODEL is a name, name/version or models:/name/version; a name alone means the version that had rows last.
+    """
+    judged = _judge(model, since)
+    if as_json:
+        from driftline.monitor.judge import document
+
+        click.echo(orjson.dumps(document(judged), option=orjson.OPT_INDENT_2).decode())
+    else:
+        click.echo(_table(judged))
+    if fail_on_drift and any(d.verdict == "drift" for d in judged.drifts):
+        raise SystemExit(3)
+
+
+def _judge(model: str, since_us: int) -> "Judgement":
+    from driftline.cli.job_context import open_context
+    from driftline.monitor.judge import judge
+    from driftline.monitor.reference import require
+    from driftline.monitor.watch import find_version
+
+    context = open_context()
+    with context.engine.connect() as connection:
+        version = find_version(connection, model, since_us)
+    require(context.engine, context.link, version)
+    with context.engine.connect() as connection:
+        judged = judge(connection, version, version.arms[0], (since_us, context.clock()), context.drift)
+    assert judged is not None  # required above
+    return judged
+
+
+def _table(judged: "Judgement") -> str:
+    from driftline.monitor.judge import iso
+
+    rows = [("column", "statistic", "score", "threshold", "rows", "verdict")]
+    for d in judged.drifts:
+        name = f"{d.name} (output)" if d.side == "output" else d.name
+        score, threshold = ("-" if x is None else f"{x:.3f}" for x in (d.score, d.threshold))
+        verdict = f"{d.verdict}: {d.reason}" if d.verdict != "no drift" else str(d.verdict)
+        rows.append((name, d.statistic, score, threshold, str(d.window_rows), verdict))
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    lines = []
+    for row in rows:
+        cells = [
+            row[0].ljust(widths[0]),
+            row[1].ljust(widths[1]),
+            *(row[i].rjust(widths[i]) for i in (2, 3, 4)),
+            row[5],
+        ]
+        lines.append("  ".join(cells).rstrip())
+    start, end = judged.window
+    head = (
+        f"{judged.version.label}: {judged.rows} rows from {iso(start)} to {iso(end)}, against "
+        f"{judged.reference.row_count} rows of training data"
+    )
+    return "\n".join([head, *lines])

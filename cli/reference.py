@@ -1,0 +1,74 @@
+"""``driftline reference``: build and show the training reference of a model version."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
+
+
+@click.group()
+def reference() -> None:
+    """Build a model's training reference."""
+
+
+@reference.command()
+@click.argument("model_uri")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="The training data: FILE.parquet or FILE.csv; without it, MLflow is asked for them.",
+)
+@click.option(
+    "--to-mlflow/--store-only",
+    default=True,
+    show_default=True,
+    help="Whether to keep it beside the model in MLflow too.",
+)
+def build(model_uri: str, data: Path | None, to_mlflow: bool) -> None:
+    """Reduce training data to the reference of MODEL_URI, into the store and beside the model in MLflow."""
+    from driftline.cli.job_context import open_context
+    from driftline.monitor import reference as references
+    from driftline.monitor import training_data
+
+    context = open_context()
+    identity = context.link.resolve(model_uri)
+    found = training_data.find(context.link, identity, data)
+    click.echo(f"{len(found.frame)} rows from {found.source}")
+    bar: "ProgressBar[int]"
+    with click.progressbar(length=len(found.frame), label="the model's answers") as bar:
+        built = references.build(context.link, identity, found.frame, found.source, progress=bar.update)
+    click.echo(
+        f"reference of {identity.name} version {identity.version}: {len(built.reference.columns)} columns, "
+        f"outputs {built.outputs_from}"
+    )
+    profiled = references.save(context.engine, built, context.home)
+    click.echo(f"saved to the store; {profiled} rows that were there already are profiled")
+    if to_mlflow:
+        place = references.publish(context.link, built)
+        click.echo(f"logged to MLflow: {place}" if place else "not logged to MLflow: no run logged this model")
+
+
+@reference.command()
+@click.argument("model")
+def show(model: str) -> None:
+    """Show the reference in force of MODEL: a name, name/version or models:/name/version."""
+    from driftline.cli.job_context import open_context
+    from driftline.monitor.judge import iso
+    from driftline.monitor.reference import require
+    from driftline.monitor.watch import find_version
+
+    context = open_context()
+    with context.engine.connect() as connection:
+        version = find_version(connection, model, since_us=0)
+    found = require(context.engine, context.link, version)
+    click.echo(
+        f"{version.label}: {found.row_count} rows of {found.source}, made {iso(found.made_at_us)}, "
+        f"bins {found.spec_hash[:12]}"
+    )
+    for profiled in found.profiled:
+        column = profiled.column
+        cut = f"{len(profiled.bins.edges)} edges" if profiled.bins else f"{len(profiled.categories or ())} categories"
+        click.echo(f"  {column.side:<6}  {column.name}  {column.type}  {profiled.kind}, {cut}")

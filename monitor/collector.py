@@ -1,0 +1,158 @@
+"""The monitor's metrics: built at each scrape from the newest results in the store.
+
+What is gone from the store is gone from the page, and a restart changes nothing. Names, labels and help texts are the
+catalogue's.
+"""
+
+import platform
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from driftline.monitor.settings import MonitorSettings
+from driftline.monitor.status import CHECKS, Snapshot, StatusReader, VersionStatus
+from driftline.store.metric_catalogue import load_catalogue
+from driftline.store.records import MICROSECONDS
+
+if TYPE_CHECKING:
+    from driftline.monitor.schedule import Schedule
+
+_PREFIX = "driftline_monitor_"
+_SCOPES = {"dataset": "input", "prediction": "output"}
+
+
+class _Page:
+    """One scrape: families are made when their first sample comes."""
+
+    def __init__(self) -> None:
+        self._catalogue = load_catalogue()
+        self._families: dict[str, Metric] = {}
+
+    def set(self, name: str, value: float | None, **labels: str) -> None:
+        """Add one sample of ``driftline_monitor_<name>``; None adds nothing."""
+        if value is None:
+            return
+        known = self._catalogue[_PREFIX + name]
+        if name not in self._families:
+            self._families[name] = Metric(known.name.removesuffix("_total"), known.help, known.type)
+        self._families[name].add_sample(known.name, {label: labels[label] for label in known.labels}, float(value))
+
+    def __iter__(self) -> Iterator[Metric]:
+        return iter(self._families.values())
+
+
+class MonitorCollector(Collector):
+    """Turns snapshot and schedule into metric families."""
+
+    def __init__(self, status: StatusReader, schedule: "Schedule", settings: MonitorSettings, min_rows: int) -> None:
+        self._status = status
+        self._schedule = schedule
+        self._settings = settings
+        self._min_rows = min_rows
+
+    def collect(self) -> Iterator[Metric]:
+        page = _Page()
+        snapshot = self._status.snapshot()
+        self._about_self(page, snapshot)
+        for name, versions in snapshot.by_name.items():
+            self._jobs(page, name, versions)
+            self._model(page, name, versions[0])
+            for each in versions:
+                self._version(page, name, each)
+        yield from page
+
+    def _about_self(self, page: _Page, snapshot: Snapshot) -> None:
+        page.set(
+            "build_info",
+            1,
+            version=version("driftline"),
+            python_version=platform.python_version(),
+            evidently_version=_installed("evidently"),
+        )
+        page.set("models", len(snapshot.by_name))
+        page.set("scheduler_last_tick_timestamp_seconds", self._schedule.last_tick_seconds)
+        page.set("dependency_up", self._status.store_up, dependency="store")
+        page.set("dependency_up", self._schedule.mlflow_up, dependency="mlflow")
+
+    def _jobs(self, page: _Page, name: str, versions: list[VersionStatus]) -> None:
+        current = versions[0]
+        for check in CHECKS:
+            labels = {"model_name": name, "check": check}
+            clock = current.clocks.get(check)
+            page.set("job_interval_seconds", self._schedule.interval_seconds(check), **labels)
+            page.set("job_registered_timestamp_seconds", _seconds(current.version.first_served_at_us), **labels)
+            page.set("job_last_attempt_timestamp_seconds", _seconds(clock.last_attempt_us if clock else None), **labels)
+            page.set("job_last_success_timestamp_seconds", _seconds(clock.last_success_us if clock else None), **labels)
+            page.set("job_last_duration_seconds", clock.last_duration_seconds if clock else None, **labels)
+            failures = [v.clocks[check].failures for v in versions if check in v.clocks]
+            page.set("job_consecutive_failures", max(failures, default=0), **labels)
+            for result, runs in self._schedule.runs(name, check).items():
+                page.set("job_runs_total", runs, result=result, **labels)
+
+    def _model(self, page: _Page, name: str, current: VersionStatus) -> None:
+        page.set("window_min_rows", self._min_rows, model_name=name)
+        if current.reference:
+            page.set("window_rows", current.reference.row_count, model_name=name, dataset="reference")
+            page.set("reference_timestamp_seconds", _seconds(current.reference.made_at_us), model_name=name)
+        if current.drift:
+            newest = current.drift[0]
+            page.set("window_rows", newest.window_rows, model_name=name, dataset="current")
+            page.set("window_end_timestamp_seconds", _seconds(newest.window_end), model_name=name)
+        inputs = [r for r in current.drift if r.side == "input"]
+        page.set("features", min(len(inputs), self._settings.max_features), model_name=name, state="monitored")
+        page.set("features", sum(r.verdict == "drift" for r in inputs), model_name=name, state="drifted")
+        page.set("features", max(0, len(inputs) - self._settings.max_features), model_name=name, state="dropped")
+
+    def _version(self, page: _Page, name: str, status: VersionStatus) -> None:
+        labels = {"model_name": name, "model_version": status.version.identity.version}
+        if status.reference:
+            page.set("reference_info", 1, source=status.reference.source, **labels)
+        page.set("drift_share_ratio", status.share("input"), **labels)
+        page.set("drift_share_threshold_ratio", status.share_threshold, **labels)
+        for scope, side in _SCOPES.items():
+            drifted = status.drifted(side)
+            page.set("drift_detected", drifted, scope=scope, **labels)
+            page.set(
+                "drift_consecutive_windows", None if drifted is None else status.in_a_row[side], scope=scope, **labels
+            )
+        for row in [r for r in status.drift if r.side == "input"][: self._settings.max_features]:
+            feature = {"feature": row.column_name, **labels}
+            page.set("feature_drift_score", row.score, method=row.statistic, **feature)
+            page.set("feature_drift_threshold", row.threshold, method=row.statistic, **feature)
+            page.set("feature_drift_detected", None if row.score is None else row.verdict == "drift", **feature)
+            page.set("feature_missing_ratio", row.missing_share, dataset="current", **feature)
+            page.set("feature_missing_ratio", row.reference_missing_share, dataset="reference", **feature)
+            page.set("feature_unexpected_ratio", row.out_of_range_share, kind="out_of_range", **feature)
+            page.set("feature_unexpected_ratio", row.unseen_share, kind="unseen_category", **feature)
+        for row in [r for r in status.drift if r.side == "output"][: self._settings.max_features]:
+            page.set("prediction_drift_score", row.score, method=row.statistic, output=row.column_name, **labels)
+
+
+def exposition(collector: MonitorCollector) -> Callable[[str], tuple[bytes, str]]:
+    """Return a function from an ``Accept`` header to a page and its content type."""
+    from prometheus_client.exposition import choose_encoder
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(collector)
+
+    def page(accept: str) -> tuple[bytes, str]:
+        encode, content_type = choose_encoder(accept)
+        return encode(registry), content_type
+
+    return page
+
+
+def _seconds(at_us: int | None) -> float:
+    """Return the time in seconds; 0 means never."""
+    return (at_us or 0) / MICROSECONDS
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,82 @@
+"""Judge a window of live data against the training reference: the same for the drift job and for the command."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from driftline.monitor.drift.compare import ColumnDrift, compare
+from driftline.monitor.drift.settings import DriftSettings
+from driftline.monitor.watch import WatchedVersion
+from driftline.store.profile.reference import Reference
+from driftline.store.reads import window_profile
+from driftline.store.records import MICROSECONDS, Arm
+from driftline.store.references import newest_reference
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdicts of one window: per column, inputs first, in the signature's order."""
+
+    version: WatchedVersion
+    arm: Arm
+    reference_id: int
+    reference: Reference
+    window: tuple[int, int]  # microseconds since the epoch, start inclusive, end exclusive
+    rows: int
+    drifts: list[ColumnDrift]
+
+
+def judge(
+    connection: Connection, version: WatchedVersion, arm: Arm, window: tuple[int, int], settings: DriftSettings
+) -> Judgement | None:
+    """Return the verdicts of the window; None where the store has no reference of the version."""
+    found = newest_reference(connection, version.id)
+    if found is None:
+        return None
+    reference_id, reference = found
+    profile = window_profile(connection, version.id, reference_id, reference, arm, *window)
+    return Judgement(
+        version, arm, reference_id, reference, window, profile.row_count, compare(reference, profile, settings)
+    )
+
+
+def document(judged: Judgement) -> dict[str, Any]:
+    """Return the verdicts as JSON for machines: the same in `driftline drift --json` and in the report."""
+    identity = judged.version.identity
+    start, end = judged.window
+    return {
+        "model": identity.name,
+        "version": identity.version,
+        "arm": judged.arm.name.lower(),
+        "window": {"start": iso(start), "end": iso(end), "rows": judged.rows},
+        "reference": {
+            "rows": judged.reference.row_count,
+            "source": judged.reference.source,
+            "made_at": iso(judged.reference.made_at_us),
+        },
+        "columns": [
+            {
+                "column": d.name,
+                "side": d.side,
+                "kind": d.kind,
+                "statistic": d.statistic,
+                "score": d.score,
+                "threshold": d.threshold,
+                "rows": d.window_rows,
+                "verdict": str(d.verdict),
+                "reason": d.reason,
+                "missing_share": d.missing_share,
+                "reference_missing_share": d.reference_missing_share,
+                "unseen_share": d.unseen_share,
+                "out_of_range_share": d.out_of_range_share,
+            }
+            for d in judged.drifts
+        ],
+    }
+
+
+def iso(at_us: int) -> str:
+    """Return a time as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(at_us / MICROSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,203 @@
+"""Build a model's training reference, keep it in the store and beside the model in MLflow, and get it back.
+
+Three things are kept: the reference (bins and counts, a few kilobytes per column) in the store and in MLflow; and, in
+MLflow and as a copy under ``<home>/references/``, a bounded sample of the training rows, which reports need.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+
+from driftline.monitor.drift.calibration import calibrate
+from driftline.monitor.frames import TrainingDataMismatch, answer_columns, tensor_column, typed_columns
+from driftline.monitor.mlflow_link import MlflowLink, exact_uri
+from driftline.monitor.reference_sample import SAMPLE_FILE, draw_sample, keep_sample, write_sample
+from driftline.monitor.watch import WatchedVersion
+from driftline.store.backfill import backfill
+from driftline.store.engine import writing
+from driftline.store.errors import ReferenceCorrupt, ReferenceMissing
+from driftline.store.prediction_columns import PredictionColumn, prediction_columns
+from driftline.store.prediction_tables import ensure_model_version
+from driftline.store.profile.reference import Reference, build_reference
+from driftline.store.records import ModelIdentity, now_us
+from driftline.store.references import newest_reference, save_reference
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REFERENCE_FILE = "reference.driftline"
+_PREDICT_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class BuiltReference:
+    """A reference with the sample of its rows, and what a person should know of how it was made."""
+
+    identity: ModelIdentity
+    reference: Reference
+    sample: dict[str, NDArray[Any]]
+    outputs_from: str
+
+
+def build(
+    link: MlflowLink,
+    identity: ModelIdentity,
+    frame: "pd.DataFrame",
+    source: str,
+    *,
+    progress: Callable[[int], object] = lambda rows: None,
+) -> BuiltReference:
+    """Reduce training rows to the reference of a model.
+
+    The reference of the outputs is the model's own answers to the rows: taken from the data where they have columns of
+    the outputs' names (and no input is named so), else the model is loaded and answers them, at most 10,000 at a time.
+
+    Args:
+        source: where the rows came from, for people.
+        progress: called with the number of rows that the model has answered since the last call.
+
+    Raises:
+        TrainingDataMismatch: the model has no signature, or the data lack columns of it or have others' types.
+        ModelNotFound: the model is needed for its outputs and cannot be loaded.
+    """
+    columns = _columns(identity)
+    inputs = [c for c in columns if c.side == "input"]
+    outputs = [c for c in columns if c.side == "output"]
+    _require_inputs(identity, frame, inputs)
+    data = tensor_column(frame, inputs[0]) if _is_one_tensor(identity) else typed_columns(frame, inputs)
+    names = {c.name for c in inputs}
+    if outputs and all(c.name in frame.columns and c.name not in names for c in outputs):
+        data |= typed_columns(frame, outputs)
+        said = f"taken from the data's {', '.join(c.name for c in outputs)}"
+    else:
+        data |= _answers(link, identity, frame, inputs, outputs, progress)
+        said = f"the model's answers to the {len(frame)} rows"
+    reference = calibrate(build_reference(columns, data, source=source, made_at_us=now_us()))
+    return BuiltReference(identity, reference, draw_sample(data), said)
+
+
+def save(engine: Engine, built: BuiltReference, home: Path) -> int:
+    """Write the reference to the store and profile the rows that are there already; return how many these are."""
+    with writing(engine) as connection:
+        version = ensure_model_version(connection, built.identity)
+        save_reference(connection, version.id, built.reference)
+    keep_sample(home, built.reference, built.sample)
+    return backfill(engine, version.id)
+
+
+def publish(link: MlflowLink, built: BuiltReference) -> str | None:
+    """Log the reference and its sample beside the model; return the place, None for a model that no run logged."""
+    with tempfile.TemporaryDirectory(prefix="driftline-") as folder:
+        (Path(folder) / REFERENCE_FILE).write_bytes(built.reference.to_bytes())
+        write_sample(Path(folder) / SAMPLE_FILE, built.sample)
+        return link.publish(built.identity, Path(folder))
+
+
+def fetch(engine: Engine, link: MlflowLink, version: WatchedVersion) -> Reference | None:
+    """Get a version's reference from MLflow into the store and profile its rows; None where MLflow has none.
+
+    Raises:
+        ReferenceCorrupt: what lies in MLflow is damaged, or belongs to another signature.
+        MlflowUnreachable: MLflow does not answer.
+    """
+    with link.published(version.identity, REFERENCE_FILE) as path:
+        if path is None:
+            return None
+        reference = Reference.from_bytes(path.read_bytes())
+    if reference.columns != version.stored.columns:
+        raise ReferenceCorrupt(
+            f"the reference in MLflow does not have the columns of {version.label}: "
+            f"build it again with `driftline reference build {exact_uri(version.identity)}`"
+        )
+    with writing(engine) as connection:
+        save_reference(connection, version.id, reference)
+    backfill(engine, version.id)
+    return reference
+
+
+def require(engine: Engine, link: MlflowLink, version: WatchedVersion) -> Reference:
+    """Return the reference in force, from MLflow where the store has none.
+
+    Raises:
+        ReferenceMissing: neither has one.
+    """
+    with engine.connect() as connection:
+        found = newest_reference(connection, version.id)
+    reference = found[1] if found else fetch(engine, link, version)
+    if reference is None:
+        raise ReferenceMissing(
+            f"no training reference of {version.label}, neither in the store nor in MLflow: "
+            f"build one with `driftline reference build {exact_uri(version.identity)} --data train.parquet`"
+        )
+    return reference
+
+
+def log_reference(model: Any, data: "pd.DataFrame", *, source: str = "training code") -> str | None:
+    """Keep the reference of a model beside it in MLflow, from training code.
+
+    Args:
+        model: what ``log_model`` returned, or a model URI.
+        data: the training rows; other columns than the signature's are passed over.
+        source: where they came from, for people.
+
+    Returns:
+        The URI of the place in MLflow. Every monitor that meets the model fetches the reference from there.
+    """
+    link = MlflowLink()
+    identity = link.resolve(model if isinstance(model, str) else model.model_uri)
+    return publish(link, build(link, identity, data, source))
+
+
+def _columns(identity: ModelIdentity) -> tuple[PredictionColumn, ...]:
+    if not (identity.signature or {}).get("inputs"):
+        raise TrainingDataMismatch(
+            f"{identity.name} version {identity.version} has no signature of its inputs, so its columns have no names: "
+            "log it again with `signature=mlflow.models.infer_signature(X, y)`"
+        )
+    return prediction_columns(identity.signature)
+
+
+def _is_one_tensor(identity: ModelIdentity) -> bool:
+    schema = orjson.loads((identity.signature or {})["inputs"])
+    return len(schema) == 1 and schema[0]["type"] == "tensor" and schema[0].get("name") is None
+
+
+def _require_inputs(identity: ModelIdentity, frame: "pd.DataFrame", inputs: list[PredictionColumn]) -> None:
+    schema = orjson.loads((identity.signature or {})["inputs"])
+    needed = {str(spec["name"]) for spec in schema if spec.get("required", True) and spec.get("name") is not None}
+    missing = [c.name for c in inputs if c.name in needed and c.name not in frame.columns]
+    if missing:
+        shown = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
+        raise TrainingDataMismatch(
+            f"the data lack the columns {shown} of the signature of {identity.name} version {identity.version}: "
+            "give the data with the names that the model was trained on"
+        )
+
+
+def _answers(
+    link: MlflowLink,
+    identity: ModelIdentity,
+    frame: "pd.DataFrame",
+    inputs: list[PredictionColumn],
+    outputs: list[PredictionColumn],
+    progress: Callable[[int], object],
+) -> dict[str, NDArray[Any]]:
+    """Return the model's outputs for the rows, in the form in which the scorer would have answered them."""
+    model = link.load(exact_uri(identity))
+    names = [c.name for c in inputs if c.name in frame.columns]
+    features = frame[names] if names else frame
+    parts: dict[str, list[NDArray[Any]]] = {c.column_name: [] for c in outputs}
+    for start in range(0, len(features), _PREDICT_ROWS):
+        batch = features[start : start + _PREDICT_ROWS]
+        answered = answer_columns(identity.signature, outputs, model.predict(batch), len(batch))
+        for name, cells in answered.items():
+            parts[name].append(cells)
+        progress(len(batch))
+    return {name: np.concatenate(cells) for name, cells in parts.items()}

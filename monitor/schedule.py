@@ -1,0 +1,150 @@
+"""Run the jobs at their times, each on a thread of its own, and remember how they went.
+
+Invariants
+----------
+- A job never runs twice at a time; starts that were missed become one.
+- A job that raises is counted as failed and is started again at its next time; no other job notices.
+- The heartbeat moves only while the scheduler's loop runs.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.combining import OrTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from driftline.monitor import drift_job, reference_job
+from driftline.monitor.jobs import JobContext, JobReport, explain
+from driftline.monitor.report import job as report_job
+from driftline.monitor.results import Result
+from driftline.store.errors import DriftlineError
+
+log = logging.getLogger(__name__)
+_TICK_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job's name, what it does, and when; ``at_start`` has it run once when the monitor starts."""
+
+    name: str
+    run: Callable[[JobContext], JobReport]
+    trigger: Any
+    interval_seconds: float
+    at_start: bool
+
+
+def jobs(context: JobContext) -> list[Job]:
+    """Return all jobs, in the order in which `monitor --once` runs them.
+
+    Raises:
+        ConfigurationError: the report's cron expression is malformed.
+    """
+    monitor = context.monitor
+    return [
+        Job(
+            reference_job.NAME,
+            reference_job.run,
+            _every(monitor.reference_interval_seconds),
+            monitor.reference_interval_seconds,
+            at_start=True,
+        ),
+        Job(
+            drift_job.NAME,
+            drift_job.run,
+            _every(monitor.drift_interval_seconds),
+            monitor.drift_interval_seconds,
+            at_start=True,
+        ),
+        Job(
+            report_job.NAME,
+            report_job.run,
+            OrTrigger([report_job.report_cron(context.report), _every(report_job.LOOK_SECONDS)]),
+            report_job.period(context.report).total_seconds(),
+            at_start=True,
+        ),
+    ]
+
+
+def run_job(context: JobContext, job: Job) -> JobReport:
+    """Run one job now; what it raises becomes the report's error: the next time may be better."""
+    try:
+        return job.run(context)
+    except DriftlineError as error:
+        return JobReport(job.name, 0.0, {}, str(error))
+    except Exception as error:  # the other jobs must go on
+        return JobReport(job.name, 0.0, {}, explain(error, f"the job {job.name}"))
+
+
+class Schedule:
+    """The scheduler's threads; see the module."""
+
+    def __init__(self, context: JobContext, on_end: Callable[[], None]) -> None:
+        self._context = context
+        self._on_end = on_end
+        self._jobs = {job.name: job for job in jobs(context)}
+        self._runs: dict[tuple[str, str], Counter[str]] = {}
+        self._lock = threading.Lock()
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+        self.last_tick_seconds = 0.0
+        self.mlflow_up = False
+
+    def start(self) -> None:
+        """Start all jobs and the heartbeat."""
+        now = datetime.now(UTC)
+        for job in self._jobs.values():
+            first = {"next_run_time": now} if job.at_start else {}
+            self._scheduler.add_job(self._run, job.trigger, args=[job], id=job.name, **first)
+        self._scheduler.add_job(self._tick, _every(_TICK_SECONDS), id="tick", next_run_time=now)
+        self._scheduler.add_job(
+            self._probe, _every(self._context.monitor.probe_interval_seconds), id="probe", next_run_time=now
+        )
+        self._tick()
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Start nothing more; jobs that run are left to end with the process."""
+        self._scheduler.shutdown(wait=False)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the heartbeat moved lately."""
+        return time.time() - self.last_tick_seconds < 12 * _TICK_SECONDS
+
+    def interval_seconds(self, job: str) -> float:
+        """Return the time between two runs of a job."""
+        return self._jobs[job].interval_seconds
+
+    def runs(self, model_name: str, job: str) -> dict[str, int]:
+        """Return how many runs ended how since the monitor started, every result named."""
+        with self._lock:
+            counted = self._runs.get((model_name, job), Counter())
+            return {result.value: counted[result] for result in Result}
+
+    def _run(self, job: Job) -> None:
+        report = run_job(self._context, job)
+        with self._lock:
+            for label, outcome in report.outcomes.items():
+                name = label.rpartition("/")[0]
+                self._runs.setdefault((name, job.name), Counter())[outcome.result] += 1
+        log.info("%s", report)
+        self._on_end()
+
+    def _tick(self) -> None:
+        self.last_tick_seconds = time.time()
+
+    def _probe(self) -> None:
+        self.mlflow_up = self._context.link.probe()
+
+
+def _every(seconds: float) -> Any:
+    return IntervalTrigger(seconds=seconds, timezone=UTC)

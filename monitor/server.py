@@ -1,0 +1,63 @@
+"""Run the monitor: the scheduler's threads and the HTTP server in one process.
+
+Invariants
+----------
+- The port is bound before the first job starts: a monitor that cannot be scraped does not run.
+- SIGINT and SIGTERM stop the server first, then the scheduler; a job that runs ends with the process, and the next
+  monitor records it as interrupted.
+"""
+
+import logging
+import socket
+
+import uvicorn
+
+from driftline.monitor import results
+from driftline.monitor.collector import MonitorCollector, exposition
+from driftline.monitor.jobs import JobContext
+from driftline.monitor.schedule import Schedule
+from driftline.monitor.status import StatusReader
+from driftline.monitor.web.app import Pages, build_app
+from driftline.store.engine import writing
+from driftline.store.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+
+def run(context: JobContext) -> None:
+    """Serve until a signal comes.
+
+    Raises:
+        ConfigurationError: the port is taken or the host is no address of this machine.
+    """
+    listener = _bind(context.monitor.host, context.monitor.port)
+    status = StatusReader(context)
+    schedule = Schedule(context, on_end=status.expire)
+    collector = MonitorCollector(status, schedule, context.monitor, context.drift.min_rows)
+    app = build_app(Pages(context, status, schedule, exposition(collector)))
+    with writing(context.engine) as connection:
+        results.close_interrupted(connection, context.clock())
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=5))
+    schedule.start()
+    log.info("driftline monitor listens on http://%s:%s", *listener.getsockname()[:2])
+    try:
+        server.run(sockets=[listener])
+    finally:
+        schedule.stop()
+        listener.close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(
+            f"the monitor cannot listen on {host}:{port} ({reason}): stop what listens there or choose another --port"
+        ) from error
+    return listener

@@ -1,0 +1,47 @@
+"""Settings of the monitor (``[monitor]``) and of the report (``[report]``)."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSettings:
+    """How the monitor listens and what it does when.
+
+    Attributes:
+        host, port: of the monitor's HTTP server.
+        drift_interval_seconds: pause between two runs of the drift job.
+        reference_interval_seconds: pause between two looks into MLflow for references that the store lacks.
+        probe_interval_seconds: pause between two probes of store and MLflow.
+        window_seconds: span of live data that the drift job judges, up to now.
+        drift_share_threshold: share of drifted input columns above which the data set counts as drifted. Each column's
+            threshold is already corrected for the number of columns, so 0 (any column) is the default.
+        max_features: columns per model that get series of their own in ``/metrics``; the rest is counted.
+        mlflow_url: address of MLflow's web pages, for links; empty: the tracking URI where that is http(s).
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 9108
+    drift_interval_seconds: float = 300.0
+    reference_interval_seconds: float = 300.0
+    probe_interval_seconds: float = 30.0
+    window_seconds: float = 86_400.0
+    drift_share_threshold: float = 0.0
+    max_features: int = 100
+    mlflow_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """What the report holds and when it is made.
+
+    Attributes:
+        schedule: cron expression in UTC (minute hour day-of-month month day-of-week); weekly, on Monday at 06:00.
+        window_seconds: span of live data that a report covers.
+        sample_rows: at most this many rows a side go to Evidently.
+        timeout_seconds: for one run of Evidently.
+    """
+
+    schedule: str = "0 6 * * mon"
+    window_seconds: float = 7 * 86_400.0
+    sample_rows: int = 50_000
+    timeout_seconds: float = 600.0

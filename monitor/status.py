@@ -1,0 +1,154 @@
+"""The state of every watched model, read from the store: what the metrics, the status page and its JSON all show.
+
+Invariants
+----------
+- A snapshot is read whole from one transaction; readers of several threads share it until it is ``_FRESH_SECONDS`` old
+  or a job has ended.
+- When the store does not answer, the last snapshot stays and ``store_up`` says so.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from driftline.monitor import results
+from driftline.monitor.jobs import JobContext
+from driftline.monitor.results import JobClock
+from driftline.monitor.watch import WatchedVersion, watched_versions
+from driftline.store import schema
+from driftline.store.records import MICROSECONDS, Arm
+
+log = logging.getLogger(__name__)
+_FRESH_SECONDS = 5.0
+CHECKS = ("drift", "report")
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceStatus:
+    """The newest reference of a version, without its bins."""
+
+    row_count: int
+    source: str
+    made_at_us: int
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """One watched version: its newest verdicts and job clocks.
+
+    Attributes:
+        drift: rows of ``drift_result`` of the newest window, of the version's first arm; empty while there is none.
+        in_a_row: drifted windows in a row, by side.
+    """
+
+    version: WatchedVersion
+    reference: ReferenceStatus | None
+    drift: Sequence[Row[Any]]
+    in_a_row: dict[str, int]
+    clocks: dict[str, JobClock]
+    share_threshold: float
+
+    def judged(self, side: str) -> list[Row[Any]]:
+        """The columns of one side that have a verdict."""
+        return [r for r in self.drift if r.side == side and r.score is not None]
+
+    def share(self, side: str) -> float | None:
+        """The drifted share of the judged columns; None where none was judged."""
+        judged = self.judged(side)
+        return sum(r.verdict == "drift" for r in judged) / len(judged) if judged else None
+
+    def drifted(self, side: str) -> bool | None:
+        """Whether the side as a whole drifted; None where nothing was judged."""
+        share = self.share(side)
+        return None if share is None else share > self.share_threshold
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything at one moment; ``by_name`` has the version first that had rows last."""
+
+    versions: list[VersionStatus] = field(default_factory=list)
+
+    @property
+    def by_name(self) -> dict[str, list[VersionStatus]]:
+        models: dict[str, list[VersionStatus]] = {}
+        newest_first = sorted(
+            self.versions, key=lambda s: (s.version.last_rows_at_us or 0, s.version.first_served_at_us), reverse=True
+        )
+        for each in newest_first:
+            models.setdefault(each.version.identity.name, []).append(each)
+        return dict(sorted(models.items()))
+
+
+class StatusReader:
+    """Reads snapshots; see the module."""
+
+    def __init__(self, context: JobContext) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._snapshot = Snapshot()
+        self._read_at: float | None = None
+        self.store_up = True
+
+    def snapshot(self) -> Snapshot:
+        """Return a snapshot at most ``_FRESH_SECONDS`` old, or the last one where the store does not answer."""
+        with self._lock:
+            now = time.monotonic()
+            if self._read_at is None or now - self._read_at > _FRESH_SECONDS:
+                self._read()
+                self._read_at = time.monotonic()
+            return self._snapshot
+
+    def expire(self) -> None:
+        """Have the next snapshot read anew; called when a job has ended."""
+        with self._lock:
+            self._read_at = None
+
+    def _read(self) -> None:
+        try:
+            with self._context.engine.connect() as connection:
+                self._snapshot = read_snapshot(connection, self._context)
+            self.store_up = True
+        except SQLAlchemyError as error:
+            if self.store_up:
+                log.error("the store does not answer (%s): the last results stay on show", type(error).__name__)
+            self.store_up = False
+
+
+def read_snapshot(connection: Connection, context: JobContext) -> Snapshot:
+    """Read the state of all watched versions."""
+    since = context.clock() - round(context.monitor.window_seconds * MICROSECONDS)
+    return Snapshot([_read_version(connection, v, context) for v in watched_versions(connection, since)])
+
+
+def _read_version(connection: Connection, version: WatchedVersion, context: JobContext) -> VersionStatus:
+    arm, threshold = version.arms[0], context.monitor.drift_share_threshold
+    clocks = {check: results.job_clock(connection, check, version.id) for check in CHECKS}
+    return VersionStatus(
+        version=version,
+        reference=_reference(connection, version.id),
+        drift=results.newest_drift(connection, version.id, arm),
+        in_a_row={
+            side: results.windows_in_a_row(connection, version.id, Arm(arm), side, threshold)
+            for side in ("input", "output")
+        },
+        clocks={check: clock for check, clock in clocks.items() if clock is not None},
+        share_threshold=threshold,
+    )
+
+
+def _reference(connection: Connection, model_version_id: int) -> ReferenceStatus | None:
+    t = schema.reference
+    row = connection.execute(
+        select(t.c.row_count, t.c.source, t.c.made_at)
+        .where(t.c.model_version_id == model_version_id)
+        .order_by(t.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return ReferenceStatus(*row) if row else None
