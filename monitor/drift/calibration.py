@@ -2,8 +2,8 @@
 
 For each column and statistic, windows of several sizes are drawn from the reference's own profile and scored. What
 chance exceeds with probability ``alpha`` is read from the simulated scores down to ``1 / simulations`` and continued
-beyond by ``ln(alpha) ~ -score**2``, the tail of a distance between two nearly normal counts. Between sizes
-``score * sqrt(rows)`` is interpolated. That the reference is itself a sample of N rows widens a window of n rows by
+beyond by ``ln(alpha) ~ -score**1.5``: between the tail of normal counts (2) and that of heavy-tailed columns in small
+windows (1). Between sizes ``score * sqrt(rows)`` is interpolated. That the reference is itself a sample of N rows widens a window of n rows by
 ``sqrt(1 + n / N)``.
 
 The promise holds for rows that are independent of each other. Daily cycles are not: see ``docs/statistics.md``.
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline.monitor.drift.registry import MISSING_SHARE, SHARE_STATISTICS, UNSEEN_SHARE, share_counts
+from driftline.monitor.drift.registry import SHARE_STATISTICS, share_counts
 from driftline.monitor.drift.wasserstein import unit
 from driftline.store.profile.columns import ProfiledColumn
 from driftline.store.profile.numeric import NumericCounts
@@ -29,6 +29,7 @@ _SIMULATIONS = 4000
 _MOST_CELLS = 1_000_000  # of one simulated table: columns of many categories are simulated less often
 _FEWEST_SIMULATIONS = 1000
 _SUPPORT = 128
+_TAIL_POWER = 1.5
 
 
 def calibrate(reference: Reference) -> Reference:
@@ -71,9 +72,8 @@ def noise(
     logarithms = -np.log(content["alphas"])
     wanted = min(max(-math.log(alpha), logarithms[0]), logarithms[-1])
     rooted = [float(np.interp(wanted, logarithms, row)) for row in table]
-    exponent = 1.0 if statistic == "population_stability_index" else 0.5
     scaled = float(np.interp(math.log(window_rows), np.log(content["sizes"]), rooted))
-    return float(scaled * (1 / window_rows + 1 / reference_rows) ** exponent)
+    return float(scaled * (1 / window_rows + 1 / reference_rows) ** _rate(statistic))
 
 
 def _column_tables(
@@ -97,12 +97,17 @@ def _column_tables(
                 simulated.setdefault(statistic, []).append(function(counts, windows))
     return {
         statistic: [
-            _tail(scores * (size if statistic == "population_stability_index" else math.sqrt(size)))
+            _tail(scores * size**rate, _TAIL_POWER / (2 * rate))
             for size, scores in zip(SIZES, by_size, strict=True)
         ]
         for statistic, by_size in simulated.items()
-        if statistic not in (MISSING_SHARE, UNSEEN_SHARE)
+        for rate in (_rate(statistic),)
     }
+
+
+def _rate(statistic: str) -> float:
+    """The power of 1 / rows at which chance shrinks: a distance by its root, a squared distance as it stands."""
+    return 1.0 if statistic == "population_stability_index" else 0.5
 
 
 def _draw(rng: np.random.Generator, probabilities: NDArray[np.float64], size: int) -> NDArray[np.int64]:
@@ -134,13 +139,13 @@ def _support(counts: NumericCounts) -> tuple[NDArray[np.float64], NDArray[np.flo
     return np.add.reduceat(means * (rows / rows.sum()), starts) / (merged / rows.sum()), merged / rows.sum()
 
 
-def _tail(scores: NDArray[np.float64]) -> list[float]:
-    """Return the scores that are exceeded with probability ``ALPHAS``."""
+def _tail(scores: NDArray[np.float64], power: float) -> list[float]:
+    """Return the scores that are exceeded with probability ``ALPHAS``; ``score**power`` rises as ``-ln(alpha)``."""
     ordered = np.sort(scores)
     seen = [alpha for alpha in ALPHAS if alpha * scores.size >= 30]
     quantiles = np.quantile(ordered, [1 - alpha for alpha in seen]).tolist()
     levels = np.arange(int(0.05 * scores.size), 4, -1)
-    slope, start = np.polyfit(-np.log((levels - 0.5) / scores.size), ordered[-levels] ** 2, 1)
-    beyond = [math.sqrt(max(start - slope * math.log(alpha), 0.0)) for alpha in ALPHAS[len(seen) :]]
+    slope, start = np.polyfit(-np.log((levels - 0.5) / scores.size), ordered[-levels] ** power, 1)
+    beyond = [max(start - slope * math.log(alpha), 0.0) ** (1 / power) for alpha in ALPHAS[len(seen) :]]
     rising: list[float] = np.maximum.accumulate([*quantiles, *beyond]).tolist()
     return rising

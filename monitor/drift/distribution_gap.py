@@ -40,8 +40,8 @@ class _Side:
             before=np.cumsum(shares)[:-2],
             mass=shares[1:-1],
             mean_place=sums[1:-1] / widths / np.maximum(closed, 1),
-            first_place=np.clip((max(counts.least, edges[0]) - edges[:-1]) / widths, 0, 1),
-            last_place=np.clip((min(counts.greatest, edges[-1]) - edges[:-1]) / widths, 0, 1),
+            first_place=np.clip(max(counts.least, edges[0]) - edges[:-1], 0, widths) / widths,
+            last_place=np.clip(min(counts.greatest, edges[-1]) - edges[:-1], 0, widths) / widths,
             rows=closed,
             outside=(float(sums[0] / total), float(sums[-1] / total)),
         )
