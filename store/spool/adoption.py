@@ -1,4 +1,4 @@
-"""Finish what a dead owner left: its ring and overflow become a last segment.
+"""Finish what a dead owner left: its ring and overflow become a segment, and an empty last segment seals the spool.
 
 Invariants
 ----------
@@ -7,6 +7,8 @@ Invariants
   what is written twice has the same numbers.
 - After adoption every number that was used up lies in a segment, as a record or in a gap; the torn tail of the
   segment that was being written is cut off.
+- Nothing follows the seal, and its base seq tells where the numbers ended. A spool is removed only when the seal is
+  all that the readers have left of it.
 """
 
 import os
@@ -46,23 +48,21 @@ def adopt_orphans(folder: Path) -> list[Path]:
     return [path for path in spools(folder) if _adopt(path)]
 
 
-def is_orphan(path: Path) -> bool:
-    """Return whether the owner is dead and all it left is in segments, so that nothing will follow them."""
+def remove_loaded(path: Path) -> bool:
+    """Remove the folder of an adopted spool of which only the seal is left; return whether it was removed.
+
+    ``SpoolReader.delete_consumed`` leaves only the seal when everything before it has been read.
+    """
     lock = _take(path)
     if lock is None:
         return False
     try:
-        return not Path(Meta.read(path).ring).exists()
+        if Path(Meta.read(path).ring).exists() or not _is_sealed(path) or len(segment_numbers(path)) > 1:
+            return False
+        hidden = path.with_name(f".{path.name}.loaded")
+        path.rename(hidden)
     finally:
         lock.release()
-
-
-def remove_loaded(path: Path) -> bool:
-    """Remove the folder of an adopted spool, everything of which has been loaded; False while it has an owner."""
-    if not is_orphan(path):
-        return False
-    hidden = path.with_name(f".{path.name}.loaded")
-    path.rename(hidden)
     shutil.rmtree(hidden)
     return True
 
@@ -74,13 +74,16 @@ def _adopt(path: Path) -> bool:
     try:
         meta = Meta.read(path)
         ring = Ring.open(Path(meta.ring), writable=False)
-        if ring is None:  # adopted before, or the machine has started anew and its memory is gone
-            _remove_memory(meta)
+        if ring is None and _is_sealed(path):
             return False
-        _drain(path, meta, ring)
-        ring.close(remove=False)
+        framing = Framing(bytes.fromhex(meta.salt))
+        known = _end_of_segments(path, framing)
+        if ring is not None:  # else closed, or the machine has started anew and its memory is gone
+            known = _drain(path, meta, framing, ring, known)
+            ring.close(remove=False)
+        _seal(path, meta, known)
         if failpoints.ARMED:
-            failpoints.reached("adoption.drained")
+            failpoints.reached("adoption.sealed")
         _remove_memory(meta)
         return True
     finally:
@@ -94,14 +97,14 @@ def _take(path: Path) -> Lock | None:
         return None
 
 
-def _drain(path: Path, meta: Meta, ring: Ring) -> None:
-    framing = Framing(bytes.fromhex(meta.salt))
-    known = _end_of_segments(path, framing)
+def _drain(path: Path, meta: Meta, framing: Framing, ring: Ring, known: int) -> int:
+    """Write what memory holds behind ``known`` into a segment, and return the last number accounted for."""
     segment = Segment.create(path, meta.uuid, known + 1)
     try:
         parts: list[bytes] = []
-        for part in _missing(framing, meta, ring, known):
+        for last, part in _missing(framing, meta, ring, known):
             parts.append(part)
+            known = last
             if sum(map(len, parts)) >= _WRITE_BYTES:
                 _write(segment, parts)
                 parts = []
@@ -111,6 +114,20 @@ def _drain(path: Path, meta: Meta, ring: Ring) -> None:
         segment.sync()
     finally:
         segment.close()
+    return known
+
+
+def _seal(path: Path, meta: Meta, known: int) -> None:
+    segment = Segment.create(path, meta.uuid, known + 1)
+    try:
+        segment.sync()
+    finally:
+        segment.close()
+
+
+def _is_sealed(path: Path) -> bool:
+    numbers = segment_numbers(path)
+    return bool(numbers) and segment_path(path, numbers[-1]).stat().st_size == SEGMENT_HEADER_BYTES
 
 
 def _write(segment: Segment, parts: list[bytes]) -> None:
@@ -119,25 +136,29 @@ def _write(segment: Segment, parts: list[bytes]) -> None:
         segment.write([memoryview(raw)], len(raw))
 
 
-def _missing(framing: Framing, meta: Meta, ring: Ring, known: int) -> Iterator[bytes]:
-    """Yield the framed records behind ``known`` that memory holds, and gaps for the numbers that it does not."""
+def _missing(framing: Framing, meta: Meta, ring: Ring, known: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the framed records behind ``known`` that memory holds, and gaps for the numbers that it does not.
+
+    With each goes the last number that it accounts for.
+    """
     at_us = meta.started_at_us
-    for record in left_in_memory(framing, meta, ring):
+    for record in _left_in_memory(framing, meta, ring):
         if last_seq(record) <= known:
             continue
         if record.seq > known + 1:
-            yield framing.gap(Gap(known + 1, record.seq - 1, record.seq - 1 - known, DAMAGED, at_us, record.at_us))
-        yield framing.frame(record.kind, record.model, record.seq, record.at_us, record.payload)
+            missing = Gap(known + 1, record.seq - 1, record.seq - 1 - known, DAMAGED, at_us, record.at_us)
+            yield missing.last_seq, framing.gap(missing)
         known, at_us = last_seq(record), record.at_us
+        yield known, framing.frame(record.kind, record.model, record.seq, record.at_us, record.payload)
     for gap in PendingGaps(ring.memory).gaps():
         if gap.last_seq > known:
-            yield framing.gap(gap)
             known, at_us = gap.last_seq, gap.to_us
+            yield known, framing.gap(gap)
     if ring.seq > known:
-        yield framing.gap(Gap(known + 1, ring.seq, ring.seq - known, DAMAGED, at_us, at_us))
+        yield ring.seq, framing.gap(Gap(known + 1, ring.seq, ring.seq - known, DAMAGED, at_us, at_us))
 
 
-def left_in_memory(framing: Framing, meta: Meta, ring: Ring) -> Iterator[Record]:
+def _left_in_memory(framing: Framing, meta: Meta, ring: Ring) -> Iterator[Record]:
     """Yield the whole records of ring and overflow, in order."""
     for _, record in framing.scan(ring.copy(ring.read, ring.write)):
         yield record

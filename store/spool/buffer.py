@@ -171,7 +171,7 @@ class Buffer:
 
         Only the writer thread calls this, and ``consume`` after it.
         """
-        ring = self._ring
+        ring, limit = self._ring, max(limit, HEADER_BYTES)
         with self._lock:
             read, write, seq, detour = ring.read, ring.write, ring.seq, self._detour
             start, end = ring.overflow_read, ring.overflow_write
