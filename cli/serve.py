@@ -1,0 +1,132 @@
+"""``driftline serve``: every flag and variable of ``mlflow models serve``, and a few of ours."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from driftline.store.errors import ConfigurationError
+
+_ENVIRONMENTS = ("local", "virtualenv", "uv", "conda")
+
+
+@click.command("serve", context_settings={"show_default": True})
+@click.option(
+    "--model-uri",
+    "-m",
+    metavar="URI",
+    required=True,
+    help="The model: `models:/name@alias`, `models:/name/3`, `runs:/...`, a path or a storage URI.",
+)
+@click.option("--port", "-p", envvar="MLFLOW_PORT", default=5000, help="The scoring port.")
+@click.option(
+    "--host",
+    "-h",
+    envvar="MLFLOW_HOST",
+    metavar="HOST",
+    default="127.0.0.1",
+    help="The interface to listen on; 0.0.0.0 for all.",
+)
+@click.option(
+    "--timeout", "-t", envvar="MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", default=60, help="Seconds a request may take."
+)
+@click.option(
+    "--workers", "-w", envvar="MLFLOW_MODELS_WORKERS", default=1, type=click.IntRange(min=1), help="Worker processes."
+)
+@click.option(
+    "--env-manager", default="local", metavar="NAME", help="Where the model runs; today `local`, this environment."
+)
+@click.option("--no-conda", is_flag=True, help="The same as `--env-manager local`.")
+@click.option("--install-mlflow", is_flag=True, help="Accepted; this environment has MLflow.")
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Spool, SQLite store and reports. [env var: DRIFTLINE_HOME; default: ./driftline-data]",
+)
+@click.option(
+    "--store",
+    metavar="URL",
+    help="SQLAlchemy URL of the store. [env var: DRIFTLINE_STORE; default: SQLite in the home]",
+)
+@click.option(
+    "--start-without-store",
+    is_flag=True,
+    default=None,
+    help="Start although the database does not answer; the spool keeps what is answered.",
+)
+@click.option(
+    "--durability",
+    type=click.Choice(["process", "power"]),
+    help="What an answered request survives: the death of the process, or a power cut too. [default: process]",
+)
+@click.option("--metrics-port", type=int, help="Port of /metrics. [default: 9107]")
+@click.option("--metrics-host", metavar="HOST", help="Interface of /metrics. [default: that of the scoring port]")
+def serve(
+    model_uri: str,
+    port: int,
+    host: str,
+    timeout: int,
+    workers: int,
+    env_manager: str,
+    no_conda: bool,
+    install_mlflow: bool,
+    home: Path | None,
+    store: str | None,
+    durability: str | None,
+    **scorer: Any,
+) -> None:
+    """Serve a model as `mlflow models serve` does, and keep every request and prediction.
+
+    Every flag and variable of `mlflow models serve` is taken, the UVICORN_* variables too. The answers are MLflow's,
+    byte for byte.
+    """
+    if not no_conda:
+        _check_environment(env_manager)
+    _log_to_stderr()
+
+    from driftline.scorer.settings import ScorerSettings
+    from driftline.scorer.supervisor import ServeOptions
+    from driftline.scorer.supervisor import serve as run
+    from driftline.store.loader_settings import LoaderSettings
+    from driftline.store.settings import load_base, load_section
+    from driftline.store.spool.settings import SpoolSettings
+
+    sys.exit(
+        run(
+            ServeOptions(
+                model_uri=model_uri,
+                host=host,
+                port=port,
+                timeout=timeout,
+                workers=workers,
+                base=load_base({"home": home, "store": store}),
+                spool=load_section(SpoolSettings, "spool", {"durability": durability}),
+                loader=load_section(LoaderSettings, "loader"),
+                scorer=load_section(ScorerSettings, "scorer", scorer),
+            )
+        )
+    )
+
+
+def _check_environment(name: str) -> None:
+    if name == "local":
+        return
+    if name not in _ENVIRONMENTS:
+        raise ConfigurationError(f"--env-manager should be one of {', '.join(_ENVIRONMENTS)}, found {name!r}")
+    raise ConfigurationError(
+        f"--env-manager {name} is not there yet, driftline serves from the environment it is installed in: "
+        "`pip install driftline -r requirements.txt` (the file beside the model's MLmodel) into the model's "
+        "environment and serve from there with `--env-manager local`"
+    )
+
+
+def _log_to_stderr() -> None:
+    import logging
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("driftline: %(message)s"))
+    log = logging.getLogger("driftline")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)

@@ -1,0 +1,132 @@
+"""The scorer's ``/metrics``: what the workers counted and what their spools hold, read anew at every scrape.
+
+Names, types, labels and meanings come from the catalogue (``store/metrics.toml``).
+"""
+
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from driftline.scorer.spool_watch import SpoolWatch, TeeState
+from driftline.scorer.start_checks import port_error
+from driftline.scorer.tally import BUCKETS_US, Latencies, TallySheet, Totals
+from driftline.store.metric_catalogue import CataloguedMetric, load_catalogue
+from driftline.store.records import MICROSECONDS, ModelIdentity
+
+_PREFIX = "driftline_scorer_"
+_ENCODE_ERROR = "encode_error"
+Samples = Iterable[tuple[Mapping[str, str], float]]
+
+
+class ScorerCollector(Collector):
+    """Metric families of one model, its workers and their spools."""
+
+    def __init__(self, identity: ModelIdentity, sheet: TallySheet, watch: SpoolWatch) -> None:
+        self._identity = identity
+        self._sheet = sheet
+        self._watch = watch
+        self._catalogue = load_catalogue()
+        self._name = {"model_name": identity.name}
+        self._version = {**self._name, "model_version": identity.version}
+
+    def collect(self) -> Iterator[Metric]:
+        totals = self._sheet.totals()
+        yield from self._about_model(totals)
+        yield from self._about_requests(totals)
+        yield from self._about_tee(totals, self._watch.state)
+
+    def _about_model(self, totals: Totals) -> Iterator[Metric]:
+        identity = self._identity
+        build = {
+            "version": version("driftline"),
+            "python_version": platform.python_version(),
+            "mlflow_version": version("mlflow"),
+        }
+        yield self._family("build_info", [(build, 1)])
+        info = {**self._version, "model_alias": identity.alias or "", "flavor": identity.flavor}
+        yield self._family("model_info", [(info, 1)])
+        yield self._family("model_ready", [(self._name, min(totals.ready, 1))])
+        yield self._family("model_loaded_timestamp_seconds", [(self._version, _seconds(totals.loaded_at_us))])
+        yield self._family("model_created_timestamp_seconds", [(self._version, _seconds(identity.created_at_us or 0))])
+        yield self._family("model_load_duration_seconds", [(self._name, _seconds(totals.load_duration_us))])
+
+    def _about_requests(self, totals: Totals) -> Iterator[Metric]:
+        yield self._histogram("request_duration_seconds", totals.requests)
+        yield self._family("requests_in_progress", [(self._name, totals.in_progress)])
+        yield self._family(
+            "rejected_requests_total", [({**self._name, "reason": r}, n) for r, n in totals.rejected.items()]
+        )
+        yield self._family("predictions_total", [(self._version, totals.rows)])
+        yield self._family("last_prediction_timestamp_seconds", [(self._name, _seconds(totals.last_prediction_us))])
+
+    def _about_tee(self, totals: Totals, state: TeeState) -> Iterator[Metric]:
+        dropped = {**state.dropped, _ENCODE_ERROR: totals.tee_failed}
+        results = {"enqueued": totals.enqueued, "stored": state.stored, "dropped": sum(dropped.values())}
+        yield self._family("tee_records_total", [({**self._name, "result": r}, n) for r, n in results.items()])
+        yield self._family("tee_dropped_records_total", [({**self._name, "reason": r}, n) for r, n in dropped.items()])
+        pending = {"memory": state.in_memory, "spool": state.on_disk}
+        yield self._family("tee_pending_records", [({"stage": s}, n) for s, n in pending.items()])
+        yield self._family("tee_oldest_pending_timestamp_seconds", [({}, _seconds(state.oldest_pending_us))])
+        yield self._family("spool_bytes", [({}, state.bytes)])
+        yield self._family("spool_limit_bytes", [({}, state.limit_bytes)])
+        yield self._family("spool_available_bytes", [({}, state.available_bytes)])
+
+    def _family(self, short: str, samples: Samples) -> Metric:
+        entry = self._catalogue[_PREFIX + short]
+        kind: Any = CounterMetricFamily if entry.type == "counter" else GaugeMetricFamily
+        family: Metric = kind(entry.name, entry.help, labels=entry.labels)
+        for labels, value in samples:
+            family.add_metric(_ordered(entry, labels), value)  # type: ignore[attr-defined]
+        return family
+
+    def _histogram(self, short: str, requests: Mapping[tuple[str, str], Latencies]) -> Metric:
+        entry = self._catalogue[_PREFIX + short]
+        family = HistogramMetricFamily(entry.name, entry.help, labels=entry.labels)
+        bounds = [*(str(bound / MICROSECONDS) for bound in BUCKETS_US), "+Inf"]
+        for (route, code), latencies in sorted(requests.items()):
+            below, buckets = 0, []
+            for bound, count in zip(bounds, latencies.counts, strict=True):
+                below += count
+                buckets.append((bound, below))
+            labels = _ordered(entry, {**self._version, "route": route, "code": code})
+            family.add_metric(labels, buckets, _seconds(latencies.sum_us))
+        return family
+
+
+@contextmanager
+def start_metrics_server(collector: Collector, host: str, port: int) -> Iterator[None]:
+    """Answer ``/metrics`` from threads of this process while the context is open.
+
+    Raises:
+        DriftlineError: the port cannot be opened.
+    """
+    registry = CollectorRegistry()
+    registry.register(collector)
+    try:
+        server, _ = start_http_server(port, host, registry)
+    except (OSError, OverflowError) as error:
+        raise port_error(host, port, "--metrics-port", error) from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _ordered(entry: CataloguedMetric, labels: Mapping[str, str]) -> list[str]:
+    return [labels[name] for name in entry.labels]
+
+
+def _seconds(microseconds: int) -> float:
+    return microseconds / MICROSECONDS

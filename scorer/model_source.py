@@ -1,0 +1,111 @@
+"""Resolve a model URI once: where its files lie, and which model version it is."""
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from driftline.store.errors import ModelNotFound
+from driftline.store.records import MICROSECONDS, ModelIdentity
+
+if TYPE_CHECKING:
+    from mlflow.models import Model
+
+_MODELS_SCHEME = "models:/"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model's folder on this machine and its identity."""
+
+    path: Path
+    identity: ModelIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    """What the registry says; ``uri`` no longer moves, unlike an alias."""
+
+    uri: str
+    name: str
+    version: str = ""
+    alias: str | None = None
+    created_at_us: int | None = None
+
+
+def resolve(uri: str) -> ModelSource:
+    """Return the files and the identity of the model that ``uri`` names now.
+
+    Args:
+        uri: anything that ``mlflow models serve -m`` takes.
+
+    Raises:
+        ModelNotFound: nothing answers to the URI, or what does is no MLflow model.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import Model
+    from mlflow.tracking.artifact_utils import _download_artifact_from_uri
+
+    try:
+        registered = _registered(uri)
+        path = Path(_download_artifact_from_uri(registered.uri if registered else uri)).resolve()
+        return ModelSource(path, _identity(uri, path, Model.load(str(path)), registered))
+    except (MlflowException, OSError) as error:
+        lines = str(error).strip().splitlines()
+        raise ModelNotFound(
+            f"no model at {_shown(uri)!r} with the tracking server {_shown(mlflow.get_tracking_uri())} "
+            f"({lines[0] if lines else type(error).__name__}): correct `-m` or MLFLOW_TRACKING_URI"
+        ) from error
+
+
+def _registered(uri: str) -> _Registered | None:
+    """Ask the registry what a ``models:/`` URI names; None for any other."""
+    if not uri.startswith(_MODELS_SCHEME):
+        return None
+    import mlflow
+    from mlflow.store.artifact.utils.models import _parse_model_uri, get_model_name_and_version
+
+    client = mlflow.MlflowClient()
+    parsed = _parse_model_uri(uri)
+    if parsed.model_id:
+        model = client.get_logged_model(parsed.model_id)
+        return _Registered(uri, model.name or parsed.model_id, created_at_us=model.creation_timestamp * 1000)
+    name, version = get_model_name_and_version(client, uri)
+    registered_at_ms = client.get_model_version(name, version).creation_timestamp
+    return _Registered(f"{_MODELS_SCHEME}{name}/{version}", name, str(version), parsed.alias, registered_at_ms * 1000)
+
+
+def _identity(uri: str, path: Path, model: "Model", registered: _Registered | None) -> ModelIdentity:
+    identity = ModelIdentity(
+        name=registered.name if registered else _last_part(uri, path),
+        version=(registered and registered.version) or model.model_id or model.run_id or "",
+        uri=_shown(uri),
+        run_id=model.run_id,
+        model_id=model.model_id,
+        alias=registered.alias if registered else None,
+        flavor=next((name for name in model.flavors if name != "python_function"), "python_function"),
+        signature=model.signature.to_dict() if model.signature else None,
+        created_at_us=(registered and registered.created_at_us) or _utc_us(model.utc_time_created),
+    )
+    return identity if identity.version else dataclasses.replace(identity, version=identity.fingerprint)
+
+
+def _last_part(uri: str, path: Path) -> str:
+    local = Path(uri)
+    return path.name if local.exists() else urlsplit(uri).path.rstrip("/").rsplit("/", 1)[-1] or path.name
+
+
+def _utc_us(text: Any) -> int | None:
+    """Return MLflow's ``utc_time_created`` in microseconds since the epoch."""
+    if not text:
+        return None
+    return int(datetime.fromisoformat(str(text)).replace(tzinfo=UTC).timestamp() * MICROSECONDS)
+
+
+def _shown(uri: str) -> str:
+    """Return the URI without user and password: it goes into messages and into the store."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rsplit("@", 1)[-1])) if "@" in parts.netloc else uri

@@ -1,0 +1,152 @@
+"""Where the captured invocations are now, for the metrics: looked at in the background, read by the scrapes.
+
+Invariants
+----------
+- A scrape never waits for the database or a disk: it reads what the last look found.
+- A database that does not answer leaves its part as it was last known; what lies in the spools is still looked at.
+- Looking takes at most a twentieth of the time, however long the backlog is.
+"""
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import DBAPIError
+
+from driftline.store import schema
+from driftline.store.engine import open_engine
+from driftline.store.errors import SpoolError
+from driftline.store.spool.adoption import spools
+from driftline.store.spool.inspect import SpoolState, inspect
+from driftline.store.spool.reader import Position
+from driftline.store.spool.settings import SpoolSettings
+
+_SHARE_OF_TIME = 1 / 20
+
+_log = logging.getLogger("driftline.scorer")
+
+
+@dataclass(frozen=True, slots=True)
+class TeeState:
+    """What the last look found, over all spools that this server has seen.
+
+    Attributes:
+        stored: invocations in the database.
+        dropped: by reason, in the database's books or still to be entered.
+        in_memory, on_disk: invocations not yet in the database.
+        oldest_pending_us: time of the oldest of these; 0 when there is none.
+        bytes: of the segments.
+        limit_bytes, available_bytes: what they may take, and what they may still take.
+    """
+
+    stored: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    in_memory: int = 0
+    on_disk: int = 0
+    oldest_pending_us: int = 0
+    bytes: int = 0
+    limit_bytes: int = 0
+    available_bytes: int = 0
+
+
+@dataclass(slots=True)
+class _Booked:
+    """What the database says of one spool."""
+
+    position: Position
+    stored: int
+    dropped: dict[str, int] = field(default_factory=dict)
+
+
+class SpoolWatch:
+    """Looks at the spools of one home while ``running``; ``state`` is the newest result."""
+
+    def __init__(self, store_url: str, folder: Path, settings: SpoolSettings) -> None:
+        self.state = TeeState(limit_bytes=settings.max_bytes)
+        self._store_url = store_url
+        self._folder = folder
+        self._settings = settings
+        self._booked: dict[str, _Booked] = {}
+        self._seen: set[str] = set()
+        self._stop = threading.Event()
+
+    @contextmanager
+    def running(self, poll_seconds: float) -> Iterator[None]:
+        """Look every ``poll_seconds``, or less often where looking takes long, from a thread."""
+        thread = threading.Thread(target=self._run, args=(poll_seconds,), name="spool-watch", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+
+    def _run(self, poll_seconds: float) -> None:
+        engine = open_engine(self._store_url, probe=False)
+        pause = 0.0
+        while not self._stop.wait(pause):
+            begin = time.monotonic()
+            try:
+                self.look(engine)
+            except Exception as error:  # the metrics go on with what is known, whatever a disk or a database does
+                _log.warning("the spools could not be inspected (%s)", type(error).__name__)
+            pause = max(poll_seconds, (time.monotonic() - begin) / _SHARE_OF_TIME)
+        engine.dispose()
+
+    def look(self, engine: Engine) -> None:
+        """Renew ``state``."""
+        paths = spools(self._folder)
+        self._seen.update(path.name for path in paths)
+        with suppress(DBAPIError):  # the loader says so in its log
+            self._booked.update(_read_books(engine, self._seen))
+        self.state = self._sum([state for path in paths if (state := self._inspect(path))])
+
+    def _inspect(self, path: Path) -> SpoolState | None:
+        booked = self._booked.get(path.name)
+        try:
+            return inspect(path, booked.position if booked else None)
+        except (SpoolError, FileNotFoundError):  # loaded and removed since it was listed, or too fast for this time
+            return None
+
+    def _sum(self, states: list[SpoolState]) -> TeeState:
+        dropped: dict[str, int] = {}
+        for part in [*(booked.dropped for booked in self._booked.values()), *(state.dropped for state in states)]:
+            for reason, count in part.items():
+                dropped[reason] = dropped.get(reason, 0) + count
+        used = sum(state.bytes for state in states)
+        free = shutil.disk_usage(self._folder).free - self._settings.min_free_bytes
+        return TeeState(
+            stored=sum(booked.stored for booked in self._booked.values()),
+            dropped=dropped,
+            in_memory=sum(state.in_memory for state in states),
+            on_disk=sum(state.on_disk for state in states),
+            oldest_pending_us=min((state.oldest_at_us for state in states if state.oldest_at_us), default=0),
+            bytes=used,
+            limit_bytes=self._settings.max_bytes,
+            available_bytes=max(0, min(self._settings.max_bytes - used, free)),
+        )
+
+
+def _read_books(engine: Engine, uuids: set[str]) -> dict[str, _Booked]:
+    """Return position and sums by spool; one statement, so that they belong to one moment."""
+    spool, position, gap = schema.spool.c, schema.spool_position.c, schema.spool_gap.c
+    columns = (spool.uuid, position.segment, position.offset, position.seq, position.stored)
+    joined = schema.spool.join(schema.spool_position).outerjoin(schema.spool_gap, gap.spool_id == spool.id)
+    query = (
+        select(*columns, gap.reason, func.sum(gap.record_count))
+        .select_from(joined)
+        .where(spool.uuid.in_(uuids))
+        .group_by(*columns, gap.reason)
+    )
+    books: dict[str, _Booked] = {}
+    with engine.connect() as connection:
+        for uuid, segment, offset, seq, stored, reason, count in connection.execute(query):
+            booked = books.setdefault(uuid, _Booked(Position(segment, offset, seq), stored))
+            if reason is not None:
+                booked.dropped[reason] = int(count)
+    return books

@@ -1,0 +1,66 @@
+"""What must hold before a server starts: found early and said in one line, not by a worker's traceback later."""
+
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+
+from driftline.store.errors import ConfigurationError, DriftlineError, SpoolError
+from driftline.store.spool.settings import SpoolSettings
+
+
+def check_home(home: Path) -> None:
+    """Make the home folder and write into it."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        raise DriftlineError(
+            f"the home {home} is not writable ({error.strerror}): correct its owner or choose another with "
+            "`--home` or DRIFTLINE_HOME"
+        ) from error
+
+
+def check_ring(settings: SpoolSettings, workers: int) -> None:
+    """Compare the memory file system's free space with what the workers are going to reserve."""
+    folder = settings.memory_folder
+    needed = workers * settings.ring_bytes
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise SpoolError(
+            f"the ring's folder {folder} cannot be used ({error.strerror}): name a memory file system with "
+            "DRIFTLINE_SPOOL_RING_FOLDER"
+        ) from error
+    if free < needed:
+        raise SpoolError(
+            f"{workers} x {settings.ring_bytes} bytes of ring do not fit into {folder} ({free} bytes free): lower "
+            "DRIFTLINE_SPOOL_RING_BYTES or enlarge it (containers: `shm_size`)"
+        )
+
+
+def check_port(host: str, port: int, flag: str) -> None:
+    """Bind the port once and let it go, as the server is about to."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, OverflowError) as error:
+        raise port_error(host, port, flag, error) from error
+
+
+def port_error(host: str, port: int, flag: str, error: Exception) -> DriftlineError:
+    """Return the line for a port that cannot be bound."""
+    number = error.errno if isinstance(error, OSError) else None
+    reason = os.strerror(number) if number and number > 0 else str(error)
+    return DriftlineError(
+        f"port {port} of {host} cannot be opened ({reason}): stop what listens there or choose another with `{flag}`"
+    )
+
+
+def check_ports_differ(port: int, metrics_port: int) -> None:
+    if port == metrics_port:
+        raise ConfigurationError(f"scoring and metrics share port {port}: choose another with `--metrics-port`")

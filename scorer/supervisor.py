@@ -1,0 +1,144 @@
+"""The parent process: resolves the model once, starts uvicorn and the loader, watches both and answers ``/metrics``.
+
+Invariants
+----------
+- uvicorn is started as the installed MLflow starts it: same arguments, same variables, another application.
+- uvicorn stops first and closes its spools, then the loader drains them; uvicorn's exit code is ours, 0 where it
+  ended because we passed on a signal.
+- What refuses to start says so before anything runs.
+"""
+
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from driftline.scorer.children import Signals, start_tied
+from driftline.scorer.loader_child import LoaderChild
+from driftline.scorer.metrics import ScorerCollector, start_metrics_server
+from driftline.scorer.model_source import ModelSource, resolve
+from driftline.scorer.settings import ScorerSettings
+from driftline.scorer.spool_watch import SpoolWatch
+from driftline.scorer.start_checks import check_home, check_port, check_ports_differ, check_ring
+from driftline.scorer.tally import TallySheet
+from driftline.scorer.worker import WorkerOrder
+from driftline.store.engine import open_engine
+from driftline.store.errors import StoreUnreachable
+from driftline.store.loader_settings import LoaderSettings
+from driftline.store.migrate import prepare
+from driftline.store.settings import BaseSettings
+from driftline.store.spool.settings import SpoolSettings
+
+_APPLICATION = ("--factory", "driftline.scorer.worker:create_app")
+_UVICORN = (sys.executable, "-P", "-m", "uvicorn")
+_OTHER_SOCKETS = ("UVICORN_UDS", "UVICORN_FD")  # then uvicorn does not bind the port
+
+_log = logging.getLogger("driftline.scorer")
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """The flags of ``mlflow models serve``, and driftline's settings."""
+
+    model_uri: str
+    host: str
+    port: int
+    timeout: int
+    workers: int
+    base: BaseSettings
+    spool: SpoolSettings
+    loader: LoaderSettings
+    scorer: ScorerSettings
+
+    @property
+    def metrics_host(self) -> str:
+        return self.scorer.metrics_host or self.host
+
+
+def serve(options: ServeOptions) -> int:
+    """Serve until uvicorn ends; return the exit code for the shell.
+
+    Raises:
+        DriftlineError: it cannot start; the message says why and what next.
+    """
+    _check(options)
+    _prepare_store(options)
+    source = resolve(options.model_uri)
+    sheet = TallySheet.create(options.workers)
+    watch = SpoolWatch(options.base.store_url, options.base.spool_folder, options.spool)
+    collector = ScorerCollector(source.identity, sheet, watch)
+    with (
+        Signals() as signals,
+        start_metrics_server(collector, options.metrics_host, options.scorer.metrics_port),
+        watch.running(options.scorer.state_poll_seconds),
+    ):
+        loader = LoaderChild(
+            {**os.environ, **_settings_of_children(options), "DRIFTLINE_STORE": options.base.store_url}
+        )
+        loader.tend()
+        uvicorn = _start_uvicorn(options, source, sheet)
+        code = _watch(uvicorn, loader, signals)
+        loader.drain(options.loader.drain_seconds)
+        return code
+
+
+def _check(options: ServeOptions) -> None:
+    check_home(options.base.home)
+    check_home(options.base.spool_folder)
+    check_ring(options.spool, options.workers)
+    check_ports_differ(options.port, options.scorer.metrics_port)
+    check_port(options.metrics_host, options.scorer.metrics_port, "--metrics-port")
+    if options.port and not any(os.environ.get(name) for name in _OTHER_SOCKETS):
+        check_port(options.host, options.port, "-p")
+
+
+def _prepare_store(options: ServeOptions) -> None:
+    try:
+        engine = open_engine(options.base.store_url)
+        prepare(engine)
+        engine.dispose()
+    except StoreUnreachable as error:
+        if not options.scorer.start_without_store:
+            raise StoreUnreachable(
+                f"{error}, or start with `--start-without-store` and let the spool keep it"
+            ) from error
+        _log.warning("%s; starting without it, the spool keeps what is answered", error)
+
+
+def _start_uvicorn(options: ServeOptions, source: ModelSource, sheet: TallySheet) -> subprocess.Popen[bytes]:
+    from mlflow.pyfunc import scoring_server
+
+    command, environment = scoring_server.get_cmd(
+        str(source.path), options.port, options.host, options.timeout, options.workers
+    )
+    order = WorkerOrder(
+        identity=source.identity,
+        spool_folder=options.base.spool_folder,
+        tally_path=sheet.path,
+        durable_wait_seconds=options.scorer.durable_wait_seconds,
+    )
+    arguments = [*_UVICORN, *shlex.split(command)[1:-1], *_APPLICATION]  # between the program and MLflow's application
+    environment.pop("DRIFTLINE_STORE", None)  # the model's code has no business with the store's password
+    return start_tied(arguments, {**environment, **_settings_of_children(options), **order.environment()})
+
+
+def _settings_of_children(options: ServeOptions) -> dict[str, str]:
+    return {
+        "DRIFTLINE_HOME": str(options.base.home.absolute()),
+        "DRIFTLINE_SPOOL_DURABILITY": options.spool.durability,
+    }
+
+
+def _watch(uvicorn: subprocess.Popen[bytes], loader: LoaderChild, signals: Signals) -> int:
+    """Pass signals on and keep a loader running until uvicorn has ended; return the exit code."""
+    passed_on: set[int] = set()
+    while (code := uvicorn.poll()) is None:
+        for number in signals.wait(loader.tend() if not passed_on else 1.0) - {signal.SIGCHLD}:
+            uvicorn.send_signal(number)
+            passed_on.add(number)
+    if code < 0:
+        return 0 if -code in passed_on else 128 - code
+    return code

@@ -1,0 +1,221 @@
+"""Count requests in memory that outlives the process that counts.
+
+The parent of the workers makes one sheet of shared memory; each worker adds to a block of its own, the parent reads
+all of them for ``/metrics``.
+
+Invariants
+----------
+- A count that was made is never lost while the parent lives, whatever kills the worker: the memory is the kernel's.
+- One writer per block: a worker holds a record lock on its block, which the kernel takes away when it dies; the next
+  worker then goes on counting in the same block.
+- Counting never blocks and never raises: the memory is no file on a disk, and a table that is full counts under
+  ``code="other"``.
+- All values are whole numbers, so sums over workers are exact.
+"""
+
+import fcntl
+import mmap
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from driftline.scorer.answers import REJECTIONS, Rejection
+from driftline.store.errors import DriftlineError
+
+BUCKETS_US = (
+    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000, 60_000_000,
+)  # fmt: skip
+ROUTES = ("/invocations", "/ping", "/health", "/version", "other")
+
+# Places in a block, in words of eight bytes.
+_PID, _READY, _LOADED_AT, _LOAD_DURATION, _IN_PROGRESS, _LAST_PREDICTION, _ROWS, _ENQUEUED, _TEE_FAILED = range(9)
+_REJECTED = 9
+_TABLE = _REJECTED + len(REJECTIONS)
+# One row of the table: key, sum of microseconds, one count per bucket and one beyond the last.
+_SUM, _COUNTS = 1, 2
+_ROW_WORDS = _COUNTS + len(BUCKETS_US) + 1
+_TABLE_ROWS = 128
+_BLOCK_WORDS = _TABLE + _TABLE_ROWS * _ROW_WORDS
+_WORD = 8
+_OTHER_CODE = 999
+
+
+@dataclass(slots=True)
+class Latencies:
+    """A histogram: the sum in microseconds and the requests per bucket, the last one beyond all bounds."""
+
+    sum_us: int = 0
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_US) + 1))
+
+    def add(self, sum_us: int, counts: list[int]) -> None:
+        self.sum_us += sum_us
+        self.counts = [a + b for a, b in zip(self.counts, counts, strict=True)]
+
+
+@dataclass(slots=True)
+class Totals:
+    """The sum over all workers, living and dead.
+
+    Attributes:
+        ready: living workers that can answer.
+        loaded_at_us, load_duration_us: of the worker that loaded last; 0 before the first.
+        last_prediction_us: 0 before the first.
+        requests: latencies by route and code.
+    """
+
+    ready: int = 0
+    loaded_at_us: int = 0
+    load_duration_us: int = 0
+    in_progress: int = 0
+    last_prediction_us: int = 0
+    rows: int = 0
+    enqueued: int = 0
+    tee_failed: int = 0
+    rejected: dict[Rejection, int] = field(default_factory=lambda: dict.fromkeys(REJECTIONS, 0))
+    requests: dict[tuple[str, str], Latencies] = field(default_factory=dict)
+
+
+class Tally:
+    """One worker's block; to be used by one thread (the event loop's)."""
+
+    def __init__(self, words: memoryview) -> None:
+        self._words = words
+        self._rows = {key: place for key, place in _table(words) if key}
+        words[_PID] = os.getpid()
+        words[_READY] = 0
+        words[_IN_PROGRESS] = 0
+
+    def loaded(self, at_us: int, duration_us: int) -> None:
+        self._words[_LOADED_AT] = at_us
+        self._words[_LOAD_DURATION] = duration_us
+
+    def ready(self, ready: bool) -> None:
+        self._words[_READY] = int(ready)
+
+    def started(self) -> None:
+        self._words[_IN_PROGRESS] += 1
+
+    def finished(self, route: int, code: int, duration_us: int) -> None:
+        """Count an answered request; ``route`` is an index into ``ROUTES``, ``code`` 0 one without an answer."""
+        words = self._words
+        words[_IN_PROGRESS] -= 1
+        if not code:
+            return
+        place = self._place(route, code)
+        bucket = 0
+        for bound in BUCKETS_US:
+            if duration_us <= bound:
+                break
+            bucket += 1
+        words[place + _COUNTS + bucket] += 1
+        words[place + _SUM] += duration_us
+
+    def predicted(self, rows: int, at_us: int) -> None:
+        self._words[_ROWS] += rows
+        self._words[_LAST_PREDICTION] = at_us
+
+    def rejected(self, reason: Rejection) -> None:
+        self._words[_REJECTED + REJECTIONS.index(reason)] += 1
+
+    def enqueued(self) -> None:
+        self._words[_ENQUEUED] += 1
+
+    def tee_failed(self) -> None:
+        self._words[_TEE_FAILED] += 1
+
+    def _place(self, route: int, code: int) -> int:
+        key = 1 + route * 1000 + min(code, _OTHER_CODE)
+        place = self._rows.get(key)
+        if place is None:
+            last = len(self._rows) >= _TABLE_ROWS - 1
+            if last:
+                key = 1 + (len(ROUTES) - 1) * 1000 + _OTHER_CODE
+            place = self._rows.setdefault(key, _TABLE + len(self._rows) * _ROW_WORDS)
+            self._words[place] = key
+        return place
+
+
+class TallySheet:
+    """The memory of all blocks."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._map = mmap.mmap(descriptor, 0)
+        self._words = memoryview(self._map).cast("q")
+        self._blocks = len(self._words) // _BLOCK_WORDS
+
+    @classmethod
+    def create(cls, workers: int) -> Self:
+        """Make the memory; twice the workers, because a reload starts the new before it ends the old."""
+        descriptor = os.memfd_create("driftline-tally")
+        os.ftruncate(descriptor, (2 * workers + 2) * _BLOCK_WORDS * _WORD)
+        return cls(descriptor)
+
+    @property
+    def path(self) -> Path:
+        """Where another process of the same user opens it while this one lives; nothing is left behind."""
+        return Path(f"/proc/{os.getpid()}/fd/{self._descriptor}")
+
+    @classmethod
+    def attach(cls, path: Path) -> Self:
+        return cls(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+
+    def claim(self) -> Tally:
+        """Return a block that no living process writes."""
+        for block in range(self._blocks):
+            try:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, block)
+            except OSError:
+                continue
+            return Tally(self._block(block))
+        raise DriftlineError(f"all {self._blocks} blocks of the counters are taken: restart `driftline serve`")
+
+    def totals(self) -> Totals:
+        totals = Totals()
+        for block in range(self._blocks):
+            _add(totals, self._block(block))
+        return totals
+
+    def _block(self, block: int) -> memoryview:
+        return self._words[block * _BLOCK_WORDS : (block + 1) * _BLOCK_WORDS]
+
+
+def _table(words: memoryview) -> Iterator[tuple[int, int]]:
+    for place in range(_TABLE, _BLOCK_WORDS, _ROW_WORDS):
+        yield words[place], place
+
+
+def _add(totals: Totals, words: memoryview) -> None:
+    if not words[_PID]:
+        return
+    if _lives(words[_PID]):
+        totals.ready += words[_READY]
+        totals.in_progress += words[_IN_PROGRESS]
+    if words[_LOADED_AT] > totals.loaded_at_us:
+        totals.loaded_at_us, totals.load_duration_us = words[_LOADED_AT], words[_LOAD_DURATION]
+    totals.last_prediction_us = max(totals.last_prediction_us, words[_LAST_PREDICTION])
+    totals.rows += words[_ROWS]
+    totals.enqueued += words[_ENQUEUED]
+    totals.tee_failed += words[_TEE_FAILED]
+    for i, reason in enumerate(REJECTIONS):
+        totals.rejected[reason] += words[_REJECTED + i]
+    for key, place in _table(words):
+        if not key:
+            break
+        route, code = divmod(key - 1, 1000)
+        latencies = totals.requests.setdefault(
+            (ROUTES[route], "other" if code == _OTHER_CODE else str(code)), Latencies()
+        )
+        counts = words[place + _COUNTS : place + _ROW_WORDS].tolist()
+        latencies.add(words[place + _SUM], counts)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,82 @@
+"""Append each answered invocation to the spool of this worker.
+
+Invariants
+----------
+- ``record`` never raises into the request path and never waits for a disk or the database.
+- Every answered invocation is either given to the spool or counted as failed.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from driftline.scorer.tally import Tally
+from driftline.store.records import Invocation, ModelIdentity
+
+_log = logging.getLogger("driftline.scorer")
+
+
+class SpoolWriter(Protocol):
+    """What the tee needs of ``store.spool.spool.Spool``."""
+
+    def declare_model(self, identity: ModelIdentity) -> int: ...
+    def append(self, model: int, payload: bytes, at_us: int) -> int: ...
+    async def wait_durable(self, seq: int, timeout_seconds: float) -> bool: ...
+    def close(self, drain_seconds: float | None = None) -> None: ...
+
+
+class Tee:
+    """The way from an answer to the spool, for one model.
+
+    Args:
+        spool: open; closed by ``close``.
+        identity: the model version that answers.
+        tally: where records and failures are counted.
+        durable_wait_seconds: how long ``durable`` waits for the medium; None does not wait at all.
+    """
+
+    def __init__(
+        self, spool: SpoolWriter, identity: ModelIdentity, tally: Tally, durable_wait_seconds: float | None = None
+    ) -> None:
+        self._spool = spool
+        self._model = spool.declare_model(identity)
+        self._tally = tally
+        self._durable_wait_seconds = durable_wait_seconds
+        self._complained = False
+
+    def record(self, make: Callable[[], Invocation]) -> int | None:
+        """Append what ``make`` returns; return its sequence number, None where it failed."""
+        try:
+            invocation = make()
+            seq = self._spool.append(self._model, invocation.pack(), invocation.received_at_us)
+        except Exception as error:
+            self._failed(type(error).__name__)
+            return None
+        if seq < 0:
+            self._failed("the spool is closed")
+            return None
+        self._tally.enqueued()
+        return seq
+
+    async def durable(self, seq: int | None) -> None:
+        """Return when the record is on the medium, at the latest after the configured wait."""
+        if seq is None or self._durable_wait_seconds is None:
+            return
+        try:
+            if not await self._spool.wait_durable(seq, self._durable_wait_seconds):
+                self._complain("the disk did not confirm a record in time: its answer left without that")
+        except Exception as error:
+            self._complain(f"waiting for the disk failed ({type(error).__name__})")
+
+    def close(self) -> None:
+        self._spool.close()
+
+    def _failed(self, why: str) -> None:
+        self._tally.tee_failed()
+        self._complain(f"an invocation could not be recorded ({why})")
+
+    def _complain(self, what: str) -> None:
+        """Log the first trouble of a process; the metrics count all of them."""
+        if not self._complained:
+            self._complained = True
+            _log.error("driftline: %s; answers go on, see driftline_scorer_tee_dropped_records_total", what)

@@ -1,0 +1,70 @@
+"""Tiny models in a local MLflow store, and servers over them that the tests of this room share."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from scoring_servers import DriftlineServer, ScoringServer, driftline_server, mlflow_server
+
+TIMEOUT_SECONDS = "1"  # of the models that sleep
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an MLflow store with the models linear, actor and typed."""
+    folder = tmp_path_factory.mktemp("models")
+    train = Path(__file__).parent / "models" / "train.py"
+    subprocess.run([sys.executable, train, folder], check=True, capture_output=True, cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_ids(models: Path) -> dict[str, dict[str, str]]:
+    """Run id and model id by name."""
+    return json.loads((models / "models.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def pairs(models: Path) -> Iterator[dict[str, tuple[ScoringServer, DriftlineServer]]]:
+    """By model: MLflow's server and ours, started at the same time over the same files."""
+    found: dict[str, tuple[ScoringServer, DriftlineServer]] = {}
+    for name in ("linear", "actor", "typed"):
+        flags = ("-t", TIMEOUT_SECONDS) if name == "actor" else ()
+        uri = f"models:/{name}/1"
+        found[name] = (
+            mlflow_server(models, uri, f"mlflow-{name}", *flags),
+            driftline_server(models, uri, f"driftline-{name}", *flags),
+        )
+    started = [server for pair in found.values() for server in pair]
+    for server in started:
+        server.start()
+    try:
+        for server in started:
+            server.wait_ready()
+        yield found
+    finally:
+        for server in started:
+            server.process.terminate()
+        for server in started:
+            server.process.wait(30)
+
+
+@pytest.fixture
+def start(models: Path) -> Iterator[Callable[..., DriftlineServer]]:
+    """Start one of our servers: ``start(model, name, *flags, **variables)``; ended after the test."""
+    started: list[DriftlineServer] = []
+
+    def start_one(model_uri: str, name: str, *flags: str, **variables: str) -> DriftlineServer:
+        server = driftline_server(models, model_uri, name, *flags, **variables)
+        started.append(server)
+        server.start()
+        server.wait_ready()
+        return server
+
+    yield start_one
+    for server in started:
+        if server.process.poll() is None:
+            server.stop()
