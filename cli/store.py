@@ -1,0 +1,147 @@
+"""``driftline store``: upgrade, status, verify, load."""
+
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import orjson
+from sqlalchemy import Connection, Engine, func, select
+
+from driftline.store import migrate, schema
+from driftline.store.accounts import Accounts, SpoolAccount, accounts
+from driftline.store.engine import open_engine
+from driftline.store.errors import DriftlineError
+from driftline.store.loader import Loader
+from driftline.store.loader_settings import LoaderSettings
+from driftline.store.settings import BaseSettings, load_base, load_section
+
+
+@click.group()
+def store() -> None:
+    """Upgrade, inspect and verify the store."""
+
+
+@store.command()
+def upgrade() -> None:
+    """Bring the database to this driftline's schema."""
+    engine = open_engine(load_base().store_url)
+    migrate.upgrade(engine)
+    click.echo(f"the store {engine.url.render_as_string(hide_password=True)} is ready")
+
+
+@store.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def status(as_json: bool) -> None:
+    """Tell where every answered request is."""
+    base, engine = _open()
+    found = accounts(engine, base.spool_folder)
+    with engine.connect() as connection:
+        models = _models(connection)
+    if as_json:
+        click.echo(orjson.dumps(_status(found, models), option=orjson.OPT_INDENT_2).decode())
+        return
+    dropped = sum(found.dropped.values())
+    click.echo(f"answered {found.answered} = stored {found.stored} + spooled {found.spooled} + dropped {dropped}"
+               f"{'' if found.balanced else '  NOT BALANCED'}")  # fmt: skip
+    for reason, count in sorted(found.dropped.items()):
+        click.echo(f"  dropped, {reason}: {count}")
+    if found.quarantined:
+        click.echo(f"  {found.quarantined} of the stored lie in dead_letter")
+    if found.oldest_pending_us is not None:
+        click.echo(f"  oldest pending: {_time(found.oldest_pending_us)}")
+    for model in models:
+        reference = f"reference of {model['reference_rows']} rows" if model["reference_rows"] else "no reference"
+        click.echo(f"{model['name']} {model['version']}: {model['invocations']} invocations, {model['rows']} rows, "
+                   f"{reference}")  # fmt: skip
+
+
+@store.command()
+def verify() -> None:
+    """Recompute profiles and counts from the stored rows; exit 1 where something differs."""
+    from driftline.store.verify import verify as compare
+
+    _, engine = _open()
+    checks = compare(engine)
+    for check in checks:
+        click.echo(f"{'ok' if check.agrees else 'DIFFERS'}  {check.name}: {check.detail}")
+    if not all(check.agrees for check in checks):
+        sys.exit(1)
+
+
+@store.command()
+def load() -> None:
+    """Load the spools of this host once, by hand."""
+    import threading
+
+    from driftline.store.loader_process import lock_folder
+
+    base, engine = _open()
+    busy = threading.Event()
+    busy.set()
+    lock = lock_folder(base.spool_folder, busy)
+    if lock is None:
+        raise DriftlineError(f"a loader works on {base.spool_folder} already: leave it to that one")
+    with lock:
+        report = Loader(engine, base.spool_folder, load_section(LoaderSettings, "loader")).load_once()
+    click.echo(f"loaded {report.records} records with {report.rows} rows, {report.dropped} had been dropped, "
+               f"{report.quarantined} went to dead_letter")  # fmt: skip
+
+
+def _open() -> tuple[BaseSettings, Engine]:
+    base = load_base()
+    engine = open_engine(base.store_url)
+    migrate.check(engine)
+    return base, engine
+
+
+def _models(connection: Connection) -> list[dict[str, Any]]:
+    m, i, r = schema.model_version.c, schema.invocation.c, schema.reference.c
+    counted = {
+        row[0]: (row[1], int(row[2]))
+        for row in connection.execute(
+            select(i.model_version_id, func.count(), func.sum(i.row_count)).group_by(i.model_version_id)
+        )
+    }
+    references = {row.model_version_id: row.row_count for row in connection.execute(
+        select(r.model_version_id, r.row_count).order_by(r.id)
+    )}  # fmt: skip
+    return [
+        {
+            "name": row.name, "version": row.version, "prediction_table": row.prediction_table,
+            "first_served_at": _time(row.first_served_at), "invocations": counted.get(row.id, (0, 0))[0],
+            "rows": counted.get(row.id, (0, 0))[1], "reference_rows": references.get(row.id),
+        }
+        for row in connection.execute(select(schema.model_version).order_by(m.id))
+    ]  # fmt: skip
+
+
+def _status(found: Accounts, models: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "answered": found.answered,
+        "stored": found.stored,
+        "spooled": found.spooled,
+        "dropped": _dropped(found.dropped),
+        "quarantined": found.quarantined,
+        "balanced": found.balanced,
+        "oldest_pending_at": _time(found.oldest_pending_us),
+        "spools": [_spool(spool) for spool in found.spools],
+        "models": models,
+    }
+
+
+def _spool(spool: SpoolAccount) -> dict[str, Any]:
+    return {
+        "uuid": spool.uuid, "host": spool.host, "pid": spool.pid, "alive": spool.alive,
+        "started_at": _time(spool.started_at_us), "answered": spool.answered, "stored": spool.stored,
+        "spooled": spool.spooled, "dropped": _dropped(spool.dropped), "quarantined": spool.quarantined,
+        "balanced": spool.balanced, "bytes": spool.bytes, "oldest_pending_at": _time(spool.oldest_pending_us),
+    }  # fmt: skip
+
+
+def _dropped(dropped: dict[str, int]) -> dict[str, int]:
+    return {**dropped, "total": sum(dropped.values())}
+
+
+def _time(at_us: int | None) -> str | None:
+    return None if at_us is None else datetime.fromtimestamp(at_us / 1e6, UTC).isoformat()

@@ -1,0 +1,182 @@
+"""Where every answered request is: ``answered == stored + spooled + dropped``, at every moment.
+
+Invariants
+----------
+- A spool is accounted from one position: what the store holds up to it, and what the spool holds behind it. The
+  loader may commit meanwhile; where it may have removed what was being read, the spool is looked at again.
+- A spool of another host, or one that is loaded and gone, is accounted by the store alone: what other hosts have not
+  loaded yet is told by the loaders there.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Engine, func, select
+
+from driftline.store import schema
+from driftline.store.errors import SpoolError
+from driftline.store.spool.adoption import spools
+from driftline.store.spool.inspect import SpoolState, inspect
+from driftline.store.spool.layout import Meta
+from driftline.store.spool.reader import Position
+
+_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolAccount:
+    """One spool's account.
+
+    Attributes:
+        answered: sequence numbers used up.
+        stored: records in the store, those in dead_letter (``quarantined``) included.
+        spooled: records in memory and on this host's disk that are not stored yet.
+        dropped: by reason.
+        alive: whether its process lives; None for a spool that is not on this host any more, or never was.
+        bytes: of its segments.
+        oldest_pending_us: time of the oldest record that is not stored yet.
+    """
+
+    uuid: str
+    host: str
+    pid: int
+    started_at_us: int
+    answered: int
+    stored: int
+    spooled: int
+    quarantined: int
+    dropped: dict[str, int]
+    alive: bool | None
+    bytes: int = 0
+    oldest_pending_us: int | None = None
+
+    @property
+    def balanced(self) -> bool:
+        return self.answered == self.stored + self.spooled + sum(self.dropped.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The accounts of all spools; the totals are their sums."""
+
+    spools: list[SpoolAccount]
+    answered: int = field(init=False)
+    stored: int = field(init=False)
+    spooled: int = field(init=False)
+    quarantined: int = field(init=False)
+    dropped: dict[str, int] = field(init=False)
+    oldest_pending_us: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("answered", "stored", "spooled", "quarantined"):
+            object.__setattr__(self, name, sum(getattr(spool, name) for spool in self.spools))
+        dropped: dict[str, int] = {}
+        for spool in self.spools:
+            for reason, count in spool.dropped.items():
+                dropped[reason] = dropped.get(reason, 0) + count
+        object.__setattr__(self, "dropped", dropped)
+        pending = [spool.oldest_pending_us for spool in self.spools if spool.oldest_pending_us is not None]
+        object.__setattr__(self, "oldest_pending_us", min(pending, default=None))
+
+    @property
+    def balanced(self) -> bool:
+        return all(spool.balanced for spool in self.spools)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ledger:
+    """What the store holds of one spool, read in one transaction."""
+
+    position: Position
+    host: str
+    pid: int
+    started_at_us: int
+    stored: int
+    quarantined: int
+    dropped: dict[str, int]
+
+
+def accounts(engine: Engine, spool_folder: Path) -> Accounts:
+    """Return the accounts of the spools under ``spool_folder`` and of all others the store knows.
+
+    Raises:
+        StoreUnreachable, DBAPIError: the database does not answer.
+        SpoolError: a spool cannot be read.
+    """
+    here: dict[str, SpoolAccount] = {}
+    for path in spools(spool_folder):
+        account = _local(engine, path)
+        if account is not None:
+            here[account.uuid] = account
+    elsewhere = [_settled(uuid, ledger) for uuid, ledger in _ledgers(engine).items() if uuid not in here]
+    return Accounts([*here.values(), *elsewhere])
+
+
+def _local(engine: Engine, path: Path) -> SpoolAccount | None:
+    """Return the account of a spool on this host, or None when it is gone: then the store knows all of it."""
+    for attempt in range(_TRIES):
+        try:
+            meta = Meta.read(path)
+            before = _ledgers(engine, meta.uuid).get(meta.uuid) or _untouched(meta)
+            state = inspect(path, before.position)
+        except SpoolError:
+            if not path.exists():
+                return None
+            raise
+        except FileNotFoundError:
+            continue
+        after = _ledgers(engine, meta.uuid).get(meta.uuid) or before
+        if not path.exists():
+            return None
+        if after.position.segment == before.position.segment:
+            return _account(meta, before, state, state.in_memory + state.on_disk, state.dropped)
+        if attempt == _TRIES - 1 and state.answered >= after.position.seq:
+            # The loader runs through segments faster than they can be read: all behind it counts as spooled.
+            return _account(meta, after, state, state.answered - after.position.seq, {})
+    raise SpoolError(f"the spool {path.name} is loaded faster than it can be counted: try again")
+
+
+def _account(meta: Meta, ledger: _Ledger, state: SpoolState, spooled: int, pending: dict[str, int]) -> SpoolAccount:
+    dropped = dict(ledger.dropped)
+    for reason, count in pending.items():
+        dropped[reason] = dropped.get(reason, 0) + count
+    return SpoolAccount(
+        meta.uuid, meta.host, meta.pid, meta.started_at_us, state.answered, ledger.stored, spooled,
+        ledger.quarantined, dropped, state.alive, state.bytes, state.oldest_at_us,
+    )  # fmt: skip
+
+
+def _settled(uuid: str, ledger: _Ledger) -> SpoolAccount:
+    return SpoolAccount(
+        uuid, ledger.host, ledger.pid, ledger.started_at_us, ledger.position.seq, ledger.stored, 0,
+        ledger.quarantined, ledger.dropped, None,
+    )  # fmt: skip
+
+
+def _untouched(meta: Meta) -> _Ledger:
+    return _Ledger(Position(), meta.host, meta.pid, meta.started_at_us, 0, 0, {})
+
+
+def _ledgers(engine: Engine, uuid: str | None = None) -> dict[str, _Ledger]:
+    s, p, g = schema.spool, schema.spool_position, schema.spool_gap
+    found = select(s, p).join(p, p.c.spool_id == s.c.id)
+    gaps = (
+        select(s.c.uuid, g.c.reason, func.sum(g.c.record_count).label("count"))
+        .join(s, g.c.spool_id == s.c.id)
+        .group_by(s.c.uuid, g.c.reason)
+    )
+    if uuid is not None:
+        found, gaps = found.where(s.c.uuid == uuid), gaps.where(s.c.uuid == uuid)
+    options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    dropped: dict[str, dict[str, int]] = {}
+    with engine.connect().execution_options(**options) as connection:
+        rows = connection.execute(found).all()
+        for gap in connection.execute(gaps):
+            dropped.setdefault(gap.uuid, {})[gap.reason] = int(gap[2])
+    return {
+        row.uuid: _Ledger(
+            Position(row.segment, row.offset, row.seq), row.host, row.pid, row.started_at, row.stored,
+            row.quarantined, dropped.get(row.uuid, {}),
+        )
+        for row in rows
+    }  # fmt: skip

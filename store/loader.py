@@ -1,0 +1,136 @@
+"""The loader: every spool of this host into the store, for as long as there are spools.
+
+Invariants
+----------
+- It never gives up: while the database is away it waits 0.1 s to 30 s between tries, with full jitter and no limit, and
+  says so once when it goes and once when it is back.
+- A spool that cannot be loaded stops no other spool.
+- Its memory is bounded by a batch, whatever the backlog.
+- It is a process of its own, never a thread of the scorer.
+"""
+
+import logging
+import random
+import threading
+import time
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from driftline.store import partitions
+from driftline.store.errors import SpoolError
+from driftline.store.failures import describe, is_store_trouble
+from driftline.store.loader_settings import LoaderSettings
+from driftline.store.records import now_us
+from driftline.store.spool.adoption import adopt_orphans, remove_loaded, spools
+from driftline.store.spool_loading import LoadReport, SpoolLoading
+
+__all__ = ["LoadReport", "Loader", "LoaderSettings"]
+
+_log = logging.getLogger(__name__)
+
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 30.0
+_UPKEEP_SECONDS = 3600.0  # partitions ahead
+_ADOPTION_SECONDS = 1.0
+
+
+class Loader:
+    """Loads the spools under one folder; used by one thread."""
+
+    def __init__(self, engine: Engine, spool_folder: Path, settings: LoaderSettings) -> None:
+        self._engine = engine
+        self._folder = spool_folder
+        self._settings = settings
+        self._loading: dict[Path, SpoolLoading] = {}
+        self._upkeep_at = self._adoption_at = float("-inf")
+        self._troubled: set[Path] = set()
+
+    def load_once(self, stop: threading.Event | None = None) -> LoadReport:
+        """Load everything that is there now; ``stop`` ends the pass after the batch at hand.
+
+        Raises:
+            Exception: of the database where it is away.
+        """
+        total = LoadReport()
+        self._keep_up()
+        active = spools(self._folder)
+        for gone in self._loading.keys() - set(active):
+            del self._loading[gone]
+        while active and not (stop is not None and stop.is_set()):
+            still = []
+            for path in active:
+                report = self._load(path)
+                total += report
+                if report.moved:
+                    still.append(path)
+            active = still
+        return total
+
+    def run(self, stop: threading.Event) -> None:
+        """Load until ``stop`` is set, then what is left, for at most ``drain_seconds``."""
+        wait = _FIRST_WAIT_SECONDS
+        away = False
+        deadline: float | None = None
+        while True:
+            if stop.is_set() and deadline is None:
+                deadline = time.monotonic() + self._settings.drain_seconds
+                self._adoption_at = float("-inf")
+            try:
+                report = self.load_once(None if deadline is not None else stop)
+            except Exception as error:
+                if not is_store_trouble(error):
+                    raise
+                self._forget()
+                if not away:
+                    _log.warning("the store does not take rows (%s): waiting for it", describe(error))
+                away = True
+                pause = random.uniform(0, wait)  # noqa: S311 - jitter
+                wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+            else:
+                if away:
+                    _log.warning("the store takes rows again")
+                away, wait = False, _FIRST_WAIT_SECONDS
+                if deadline is not None and not report.moved:
+                    return
+                pause = 0.0 if report.moved else self._settings.poll_interval_seconds
+            if deadline is None:
+                stop.wait(pause)
+            elif time.monotonic() + pause > deadline:
+                return
+            else:
+                time.sleep(pause)
+
+    def _load(self, path: Path) -> LoadReport:
+        try:
+            if path not in self._loading:
+                self._loading[path] = SpoolLoading(self._engine, path, self._settings)
+            report = self._loading[path].load_batch()
+            if not report.moved and remove_loaded(path):
+                del self._loading[path]
+        except (SpoolError, OSError) as error:
+            self._loading.pop(path, None)
+            if path not in self._troubled:
+                _log.error("spool %s is not loaded: %s", path.name, error)
+            self._troubled.add(path)
+            return LoadReport()
+        self._troubled.discard(path)
+        return report
+
+    def _keep_up(self) -> None:
+        now = time.monotonic()
+        if now - self._upkeep_at >= _UPKEEP_SECONDS:
+            today = partitions.day_of(now_us())
+            partitions.ensure_days(self._engine, range(today - 1, today + partitions.DAYS_AHEAD + 1))
+            self._upkeep_at = now
+        if now - self._adoption_at >= _ADOPTION_SECONDS:
+            try:
+                for path in adopt_orphans(self._folder):
+                    _log.info("spool %s was left by a dead process and is loaded now", path.name)
+            except (SpoolError, OSError) as error:
+                _log.error("a spool whose process is dead cannot be adopted: %s", error)
+            self._adoption_at = now
+
+    def _forget(self) -> None:
+        """Begin anew where the store says, on new connections."""
+        self._loading.clear()
+        self._engine.dispose()

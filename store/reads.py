@@ -1,0 +1,150 @@
+"""What the monitor reads: model versions, profiles of a window, samples of rows."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Connection, func, literal, select
+
+from driftline.store import schema
+from driftline.store.prediction_columns import ColumnType
+from driftline.store.prediction_tables import ModelVersion, model_version_of
+from driftline.store.profile.profile import Profile
+from driftline.store.profile.reference import Reference
+from driftline.store.stored_rows import cell_names, columns_of, within
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HASH_BITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileBucket:
+    """The rows of one minute, over all writers."""
+
+    start_us: int
+    span_seconds: int
+    profile: Profile
+
+
+def model_versions(connection: Connection, name: str | None = None) -> list[ModelVersion]:
+    """Return all versions the store has seen, or those of one model, in the order they were first served."""
+    t = schema.model_version
+    query = select(t).order_by(t.c.id)
+    rows = connection.execute(query if name is None else query.where(t.c.name == name))
+    return [model_version_of(row) for row in rows]
+
+
+def window_profile(
+    connection: Connection,
+    model_version_id: int,
+    reference_id: int,
+    reference: Reference,
+    arm: int | None,
+    start_us: int,
+    end_us: int,
+) -> Profile:
+    """Return the sum of the profiles whose minute begins in ``start_us <= t < end_us``.
+
+    Args:
+        reference_id, reference: what ``newest_reference`` returned.
+        arm: one arm, or None for all.
+    """
+    window = reference.empty_profile()
+    for bucket in _profile_rows(connection, model_version_id, reference_id, arm, start_us, end_us):
+        window += Profile.from_bytes(reference, bytes(bucket.counts))
+    return window
+
+
+def profile_buckets(
+    connection: Connection,
+    model_version_id: int,
+    reference_id: int,
+    reference: Reference,
+    arm: int | None,
+    start_us: int,
+    end_us: int,
+) -> list[ProfileBucket]:
+    """Return the profiles of a window by minute, writers added up, in order of time."""
+    buckets: dict[tuple[int, int], Profile] = {}
+    for row in _profile_rows(connection, model_version_id, reference_id, arm, start_us, end_us):
+        key = (row.bucket_start, row.span_seconds)
+        bucket = buckets.setdefault(key, reference.empty_profile())
+        bucket += Profile.from_bytes(reference, bytes(row.counts))
+    return [ProfileBucket(start, span, profile) for (start, span), profile in sorted(buckets.items())]
+
+
+def _profile_rows(
+    connection: Connection, model_version_id: int, reference_id: int, arm: int | None, start_us: int, end_us: int
+) -> list[Any]:
+    t = schema.profile
+    condition = (
+        (t.c.model_version_id == model_version_id) & (t.c.reference_id == reference_id)
+        & (t.c.bucket_start >= start_us) & (t.c.bucket_start < end_us)
+    )  # fmt: skip
+    if arm is not None:
+        condition &= t.c.arm == arm
+    return list(connection.execute(select(t.c.bucket_start, t.c.span_seconds, t.c.counts).where(condition)).all())
+
+
+def count_rows(
+    connection: Connection, version: ModelVersion, start_us: int | None, end_us: int | None, arm: int | None = None
+) -> int:
+    """Return how many prediction rows a window holds."""
+    query = select(func.count()).select_from(version.table).where(within(version, start_us, end_us, arm))
+    return int(connection.execute(query).scalar_one())
+
+
+def sample_rows(
+    connection: Connection,
+    version: ModelVersion,
+    start_us: int | None,
+    end_us: int | None,
+    max_rows: int,
+    arm: int | None = None,
+) -> "pd.DataFrame":
+    """Return at most ``max_rows`` rows of a window, always the same ones: those with the smallest invocation hashes.
+
+    The hash is the random end of the invocation's id, so the sample is uniform over invocations. Columns bear the
+    signature's names (an output whose name is taken its ``column_name``); times are UTC without a zone, as MLflow's.
+    """
+    t = version.table.c
+    condition = within(version, start_us, end_us, arm)
+    hashed = _hash(connection, t.invocation_id)
+    rows_there = count_rows(connection, version, start_us, end_us, arm)
+    if rows_there > max_rows:  # spare the engine to sort what the sample will not hold
+        share = min(1.0, (max_rows + 6 * max_rows**0.5 + 100) / rows_there)
+        condition &= hashed <= literal(_bytes(int(share * (2**_HASH_BITS - 1))))
+    names = cell_names(version)
+    query = select(*(t[name] for name in names)).where(condition).order_by(hashed, t.invocation_id, t.row_index)
+    rows = connection.execute(query.limit(max_rows)).all()
+    cells = list(zip(*rows, strict=True)) or [()] * len(names)
+    return _frame(version, columns_of(version, names, cells) if rows else {})
+
+
+def _frame(version: ModelVersion, columns: dict[str, Any]) -> "pd.DataFrame":
+    import pandas as pd
+
+    frame: dict[str, Any] = {}
+    for column in version.columns:
+        name = column.name if column.name not in frame else column.column_name
+        cells = columns.get(column.column_name, [])
+        frame[name] = pd.to_datetime(pd.Series(cells), unit="us") if column.type is ColumnType.DATETIME else cells
+    return pd.DataFrame(frame)
+
+
+def _hash(connection: Connection, invocation_id: ColumnElement[Any]) -> ColumnElement[bytes]:
+    raw = func.uuid_send(invocation_id) if connection.dialect.name == "postgresql" else invocation_id
+    return func.substr(raw, 13, 4, type_=literal(b"").type)
+
+
+def _bytes(hashed: int) -> bytes:
+    return hashed.to_bytes(4, "big")
+
+
+def newest_drift(connection: Connection, model_version_id: int) -> list[Any]:
+    """Return the rows of ``drift_result`` that were computed last for a version, one per arm and column."""
+    t = schema.drift_result
+    newest = select(func.max(t.c.computed_at)).where(t.c.model_version_id == model_version_id).scalar_subquery()
+    query = select(t).where((t.c.model_version_id == model_version_id) & (t.c.computed_at == newest)).order_by(t.c.id)
+    return list(connection.execute(query).all())

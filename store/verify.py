@@ -1,0 +1,75 @@
+"""Check that what the store says of itself agrees, exactly: positions, invocations, rows and profiles."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, func, select
+
+from driftline.store import schema
+from driftline.store.backfill import recomputed_profiles
+from driftline.store.prediction_tables import ModelVersion
+from driftline.store.profile.profile import Profile
+from driftline.store.profile.reference import Reference
+from driftline.store.reads import count_rows, model_versions
+from driftline.store.references import newest_reference
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One comparison; ``agrees`` says whether it holds, ``detail`` what was compared."""
+
+    name: str
+    agrees: bool
+    detail: str
+
+
+def verify(engine: Engine) -> list[Check]:
+    """Return all comparisons, made on one snapshot; loading may go on meanwhile."""
+    options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    with engine.connect().execution_options(**options) as connection:
+        checks = [_records(connection)]
+        for version in model_versions(connection):
+            checks.append(_rows(connection, version))
+            in_force = newest_reference(connection, version.id)
+            if in_force is not None:
+                checks.append(_profiles(connection, version, *in_force))
+    return checks
+
+
+def _records(connection: Connection) -> Check:
+    p = schema.spool_position.c
+    stored = int(connection.execute(select(func.coalesce(func.sum(p.stored), 0))).scalar_one())
+    invocations = _count(connection, select(func.count()).select_from(schema.invocation))
+    letters = _count(connection, select(func.count()).select_from(schema.dead_letter))
+    detail = f"{stored} records stored by the spools' positions, {invocations} invocations, {letters} dead letters"
+    return Check("records", stored == invocations + letters, detail)
+
+
+def _rows(connection: Connection, version: ModelVersion) -> Check:
+    t = schema.invocation.c
+    query = select(func.coalesce(func.sum(t.row_count), 0)).where(t.model_version_id == version.id)
+    said = _count(connection, query)
+    there = count_rows(connection, version, None, None)
+    return Check(f"rows of {version.name} {version.version}", said == there,
+                 f"{said} rows by their invocations, {there} in {version.table.name}")  # fmt: skip
+
+
+def _profiles(connection: Connection, version: ModelVersion, reference_id: int, reference: Reference) -> Check:
+    t = schema.profile
+    stored: dict[tuple[int, int], Profile] = {}
+    query = select(t).where((t.c.model_version_id == version.id) & (t.c.reference_id == reference_id))
+    counted_rows = 0
+    for row in connection.execute(query):
+        profile = stored.setdefault((row.arm, row.bucket_start), reference.empty_profile())
+        profile += Profile.from_bytes(reference, bytes(row.counts))
+        counted_rows += row.row_count
+    rows = differing = 0
+    for arm, minute, profile in recomputed_profiles(connection, version, reference):
+        rows += profile.row_count
+        differing += stored.pop((arm, minute), None) != profile
+    differing += len(stored)
+    return Check(f"profiles of {version.name} {version.version}", not differing and counted_rows == rows,
+                 f"{counted_rows} rows in profiles, {rows} recomputed, {differing} minutes differ")  # fmt: skip
+
+
+def _count(connection: Connection, query: object) -> int:
+    return int(connection.execute(query).scalar_one())  # type: ignore[call-overload]
