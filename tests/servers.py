@@ -66,8 +66,14 @@ class PostgreSQL:
         self.start()
 
     def _run(self, program: str, *arguments: object) -> None:
-        subprocess.run([self.bin / program, *map(str, arguments)], check=True, user=self.user, cwd=self.folder,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        subprocess.run(
+            [self.bin / program, *map(str, arguments)],
+            check=True,
+            user=self.user,
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+        )
 
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder} -c fsync=off"
@@ -82,8 +88,19 @@ class PostgreSQL:
 
     def create_database(self, name: str) -> str:
         """Make an empty database and return its URL."""
-        self._run("psql", "-h", "127.0.0.1", "-p", self.port, "-U", "driftline", "-d", "postgres", "-c",
-                  f'CREATE DATABASE "{name}"')
+        self._run(
+            "psql",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            self.port,
+            "-U",
+            "driftline",
+            "-d",
+            "postgres",
+            "-c",
+            f'CREATE DATABASE "{name}"',
+        )
         return self.url.replace("/postgres", f"/{name}")
 
 
@@ -161,9 +178,14 @@ def prometheus(folder: Path, configuration: Path, *flags: str) -> Iterator[Prome
     """
     server = Prometheus(f"http://127.0.0.1:{free_port()}", folder / "prometheus.log")
     command = [
-        require("prometheus"), f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}",
-        "--storage.tsdb.retention.time=10y", f"--web.listen-address={server.url.removeprefix('http://')}",
-        "--rules.alert.resend-delay=1s", "--log.level=warn", *flags,
+        require("prometheus"),
+        f"--config.file={configuration}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        "--storage.tsdb.retention.time=10y",
+        f"--web.listen-address={server.url.removeprefix('http://')}",
+        "--rules.alert.resend-delay=1s",
+        "--log.level=warn",
+        *flags,
     ]
     with _child(command, server.log) as process:
         _wait_ready(server, process)
@@ -175,9 +197,12 @@ def alertmanager(folder: Path, configuration: Path) -> Iterator[HttpServer]:
     """Run one Alertmanager on loopback, without a cluster."""
     server = HttpServer(f"http://127.0.0.1:{free_port()}", folder / "alertmanager.log")
     command = [
-        require("prometheus-alertmanager", "alertmanager"), f"--config.file={configuration}",
-        f"--storage.path={folder / 'alertmanager'}", f"--web.listen-address={server.url.removeprefix('http://')}",
-        "--cluster.listen-address=", "--log.level=warn",
+        require("prometheus-alertmanager", "alertmanager"),
+        f"--config.file={configuration}",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address={server.url.removeprefix('http://')}",
+        "--cluster.listen-address=",
+        "--log.level=warn",
     ]
     with _child(command, server.log) as process:
         _wait_ready(server, process)
