@@ -39,8 +39,9 @@ class Children:
         signal.signal(signal.SIGTERM, _as_interrupt)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for _, child in reversed(self._running):
             child.terminate()
             try:
@@ -53,8 +54,14 @@ class Children:
         """Start a server and wait until the URL ``ready`` answers 200."""
         click.echo(f"  $ {' '.join(command)}")
         with open(self._log(name), "wb") as log:
-            child = subprocess.Popen(command, cwd=self._folder, env=self._environment, stdout=log,
-                                     stderr=subprocess.STDOUT, start_new_session=True)
+            child = subprocess.Popen(
+                command,
+                cwd=self._folder,
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self._running.append((name, child))
         end = time.monotonic() + _READY_SECONDS
         while not _answers(ready):
@@ -67,8 +74,9 @@ class Children:
         if not quiet:
             click.echo(f"  $ {' '.join(command)}{f'    # {says}' if says else ''}")
         with open(self._log(name), "ab") as log:
-            done = subprocess.run(command, cwd=self._folder, env=self._environment, stdout=subprocess.PIPE, stderr=log,
-                                  check=False)
+            done = subprocess.run(
+                command, cwd=self._folder, env=self._environment, stdout=subprocess.PIPE, stderr=log, check=False
+            )
             log.write(done.stdout)
         if done.returncode:
             raise DriftlineError(f"`{' '.join(command[:2])}` failed: see {self._log(name)}")

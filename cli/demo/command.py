@@ -18,17 +18,26 @@ from driftline.cli.demo.children import Children
 from driftline.store.errors import ConfigurationError, DriftlineError
 
 _MARKER = ".driftline-demo"
-# Profiles of ten seconds instead of a minute: the demo's two phases must not share one.
-_BUCKET_SECONDS = 10
+# A profile holds a minute of rows, and a window is whole profiles: the second phase begins with a minute of its own.
+_BUCKET_SECONDS = 60
 _DRIFT_INTERVAL_SECONDS = 5
+_QUERY = "select received_at, lncoins, disea, prediction from inference_doctor_visits limit 5"
 
 
 @click.command()
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("driftline-demo"),
-              show_default=True, help="Where everything lies; an earlier demo there is replaced.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("driftline-demo"),
+    show_default=True,
+    help="Where everything lies; an earlier demo there is replaced.",
+)
 @click.option("--exit", "exit_when_done", is_flag=True, help="Stop everything at the end instead of staying up.")
-@click.option("--train-only", is_flag=True,
-              help="Only train and register the demo's model on MLFLOW_TRACKING_URI, with its reference; then end.")
+@click.option(
+    "--train-only",
+    is_flag=True,
+    help="Only train and register the demo's model on MLFLOW_TRACKING_URI, with its reference; then end.",
+)
 def demo(folder: Path, exit_when_done: bool, train_only: bool) -> None:
     """Train, serve, send traffic, shift it, and see the drift."""
     if train_only:
@@ -58,7 +67,7 @@ def _fresh(folder: Path) -> Path:
         (folder / "logs").mkdir(parents=True)
         (folder / _MARKER).touch()
     except OSError as error:
-        raise ConfigurationError(f"{folder} cannot be written ({error.strerror}): choose another with --folder") from error
+        raise ConfigurationError(f"{folder} cannot be written ({error.strerror}): name another by --folder") from error
     return folder
 
 
@@ -71,37 +80,65 @@ def _demo(folder: Path, exit_when_done: bool) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("DRIFTLINE_", "MLFLOW_", "UVICORN_"))}
     environment |= {
         "DRIFTLINE_HOME": str(folder / "home"),
-        "DRIFTLINE_LOADER_BUCKET_SECONDS": str(_BUCKET_SECONDS),
         "DRIFTLINE_MONITOR_DRIFT_INTERVAL_SECONDS": str(_DRIFT_INTERVAL_SECONDS),
         "MLFLOW_TRACKING_URI": urls["mlflow"],
         "PYTHONUNBUFFERED": "1",
     }
     with Children(folder, environment) as children:
         _say("1. A local MLflow, and a model in its registry")
-        children.start("mlflow", [
-            "mlflow", "server", "--port", str(ports["mlflow"]), "--workers", "1",
-            "--backend-store-uri", f"sqlite:///{folder / 'mlflow.sqlite'}",
-            "--artifacts-destination", str(folder / "artifacts"),
-        ], ready=f"{urls['mlflow']}/health")
-        children.run("train", ["driftline", "demo", "--train-only"],
-                     says="trains on 12,062 person-years of the RAND Health Insurance Experiment")
+        children.start(
+            "mlflow",
+            [
+                "mlflow",
+                "server",
+                "--port",
+                str(ports["mlflow"]),
+                "--workers",
+                "1",
+                "--backend-store-uri",
+                f"sqlite:///{folder / 'mlflow.sqlite'}",
+                "--artifacts-destination",
+                str(folder / "artifacts"),
+            ],
+            ready=f"{urls['mlflow']}/health",
+        )
+        children.run(
+            "train",
+            ["driftline", "demo", "--train-only"],
+            says="trains on 12,062 person-years of the RAND Health Insurance Experiment",
+        )
 
         _say("2. Serve it as `mlflow models serve` would, and watch it")
-        children.start("serve", ["driftline", "serve", "-m", f"models:/{MODEL}@champion", "-p", str(ports["serve"]),
-                                 "--metrics-port", str(ports["metrics"])], ready=f"{urls['serve']}/ping")
-        children.start("monitor", ["driftline", "monitor", "--port", str(ports["monitor"])],
-                       ready=f"{urls['monitor']}/healthz")
+        children.start(
+            "serve",
+            [
+                "driftline",
+                "serve",
+                "-m",
+                f"models:/{MODEL}@champion",
+                "-p",
+                str(ports["serve"]),
+                "--metrics-port",
+                str(ports["metrics"]),
+            ],
+            ready=f"{urls['serve']}/ping",
+        )
+        children.start(
+            "monitor", ["driftline", "monitor", "--port", str(ports["monitor"])], ready=f"{urls['monitor']}/healthz"
+        )
 
         _say("3. Traffic like the training data: families on the plans that the model was trained on")
         _phase(children, folder, "first-phase", first_phase, urls["serve"])
+        _say("   The accounts so far")
+        children.run("status", ["driftline", "store", "status"], show=True)
+        children.run("verify", ["driftline", "store", "verify"], show=True)
+        _wait_for_a_new_bucket()
 
         _say("4. Shifted traffic: families on the plans that pay half of a bill or less")
         _phase(children, folder, "second-phase", second_phase, urls["serve"])
         _show_gauges(urls["monitor"])
 
-        _say("5. The accounts, and the report in MLflow")
-        children.run("status", ["driftline", "store", "status"], show=True)
-        children.run("verify", ["driftline", "store", "verify"], show=True)
+        _say("5. The report in MLflow, on the model version it is about")
         children.run("report", ["driftline", "report", MODEL, "--since", "1h", "--to-mlflow"], show=True)
         _how_to_look_further(folder, urls, MODEL)
         if not exit_when_done:
@@ -110,14 +147,19 @@ def _demo(folder: Path, exit_when_done: bool) -> None:
 
 
 def _phase(children: Children, folder: Path, name: str, send: Callable[[str], None], url: str) -> None:
-    """Send one phase's traffic in buckets of its own, wait until all is stored, and print the verdicts."""
-    time.sleep(_BUCKET_SECONDS - time.time() % _BUCKET_SECONDS)
+    """Send one phase's traffic, wait until all is stored, and print the verdicts."""
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     send(url)
     _wait_until_stored(children)
     command = ["driftline", "drift", "doctor-visits", "--since", since]
     (folder / f"{name}.json").write_text(children.run(name, [*command, "--json"], quiet=True))
     children.run(name, command, show=True)
+
+
+def _wait_for_a_new_bucket() -> None:
+    seconds = _BUCKET_SECONDS - time.time() % _BUCKET_SECONDS + 1
+    click.echo(f"\n  waiting {seconds:.0f} s for the next minute: a profile holds a minute, a window is whole profiles")
+    time.sleep(seconds)
 
 
 def _wait_until_stored(children: Children, seconds: float = 60) -> None:
@@ -147,15 +189,18 @@ def _show_gauges(monitor_url: str) -> None:
 
 def _how_to_look_further(folder: Path, urls: dict[str, str], model: str) -> None:
     _say("Up now")
-    for what, url in (("scoring", f"{urls['serve']}/invocations"), ("scorer metrics", f"{urls['metrics']}/metrics"),
-                      ("drift metrics", f"{urls['monitor']}/metrics"), ("status page", f"{urls['monitor']}/"),
-                      ("MLflow", f"{urls['mlflow']}/")):
+    for what, url in (
+        ("scoring", f"{urls['serve']}/invocations"),
+        ("scorer metrics", f"{urls['metrics']}/metrics"),
+        ("drift metrics", f"{urls['monitor']}/metrics"),
+        ("status page", f"{urls['monitor']}/"),
+        ("MLflow", f"{urls['mlflow']}/"),
+    ):
         click.echo(f"  {what:<15} {url}")
     _say("Look further")
     click.echo(f"  export DRIFTLINE_HOME={folder / 'home'} MLFLOW_TRACKING_URI={urls['mlflow']}")
     click.echo(f"  driftline drift {model} --since 1h\n  driftline store status")
-    click.echo(f"  sqlite3 {folder / 'home' / 'driftline.sqlite'} \\\n"
-               "    'select received_at, lncoins, disea, prediction from inference_doctor_visits limit 5'")
+    click.echo(f"  sqlite3 {folder / 'home' / 'driftline.sqlite'} '{_QUERY}'")
 
 
 def _ports(*wanted: int) -> list[int]:

@@ -60,7 +60,10 @@ def train_and_register(training: "pd.DataFrame", alias: str = "champion") -> str
         mlflow.log_metric("training_d2", model.score(features, training[TARGET]))  # share of deviance explained
         # MLflow infers float64 for the predictions and warns that integer inputs cannot hold missing values.
         info = mlflow.sklearn.log_model(
-            model, name="model", registered_model_name=MODEL, input_example=features.head(5),
+            model,
+            name="model",
+            registered_model_name=MODEL,
+            input_example=features.head(5),
             signature=infer_signature(features, model.predict(features)),
         )
     version = str(info.registered_model_version)

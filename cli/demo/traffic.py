@@ -25,13 +25,22 @@ def first_phase(url: str) -> None:
 
 def second_phase(url: str) -> None:
     """Send 3,000 rows from the other plans, and three requests that no model can answer."""
-    _send(url, [*_bodies(load_population().shifted), b'{"dataframe_split": {"columns": ["lncoins"], "data": [[0]]}}',
-                b"not JSON", b'{"rows": []}'])
+    _send(
+        url,
+        [
+            *_bodies(load_population().shifted),
+            b'{"dataframe_split": {"columns": ["lncoins"], "data": [[0]]}}',
+            b"not JSON",
+            b'{"rows": []}',
+        ],
+    )
 
 
 def _bodies(rows: "pd.DataFrame") -> list[bytes]:
-    return [json.dumps({"dataframe_split": part.to_dict(orient="split", index=False)}).encode()
-            for part in _parts(rows[:_ROWS])]
+    return [
+        json.dumps({"dataframe_split": part.to_dict(orient="split", index=False)}).encode()
+        for part in _parts(rows[:_ROWS])
+    ]
 
 
 def _parts(rows: "pd.DataFrame") -> Iterator["pd.DataFrame"]:
