@@ -15,6 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -151,9 +152,10 @@ def _missing(framing: Framing, meta: Meta, ring: Ring, known: int) -> Iterator[t
         known, at_us = last_seq(record), record.at_us
         yield known, framing.frame(record.kind, record.model, record.seq, record.at_us, record.payload)
     for gap in PendingGaps(ring.memory).gaps():
-        if gap.last_seq > known:
-            known, at_us = gap.last_seq, gap.to_us
-            yield known, framing.gap(gap)
+        last = min(gap.last_seq, ring.seq)  # a kill amid a drop may leave a number that was not used up
+        if last > known:
+            known, at_us = last, gap.to_us
+            yield known, framing.gap(replace(gap, last_seq=last, count=last - gap.first_seq + 1))
     if ring.seq > known:
         yield ring.seq, framing.gap(Gap(known + 1, ring.seq, ring.seq - known, DAMAGED, at_us, at_us))
 

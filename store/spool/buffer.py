@@ -120,6 +120,8 @@ class Buffer:
             failpoints.reached("overflow.written")
         self._detour = True
         ring.publish_overflow(seq, end)
+        if failpoints.ARMED:
+            failpoints.reached("overflow.published")
         return None
 
     def _drop(self, reason: str, at_us: int) -> int:
@@ -129,6 +131,8 @@ class Buffer:
         if failpoints.ARMED:
             failpoints.reached("drop.noted")
         self._ring.publish_overflow(seq, self._ring.overflow_write)
+        if failpoints.ARMED:
+            failpoints.reached("drop.published")
         return seq
 
     def _give_up(self, at_us: object) -> int:
@@ -198,8 +202,12 @@ class Buffer:
             return
         with self._lock:
             ring.consume_overflow(chunk.end)
+            if failpoints.ARMED:
+                failpoints.reached("overflow.consumed")
             if chunk.end == ring.overflow_write:
                 self._overflow.empty()
+                if failpoints.ARMED:
+                    failpoints.reached("overflow.emptied")
                 ring.publish_overflow(ring.seq, 0)
                 ring.consume_overflow(0)
                 self._detour = self._pending.count > 0 or self._closed

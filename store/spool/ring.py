@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from driftline.store.errors import SpoolError
+from driftline.store.spool import failpoints
 from driftline.store.spool.record import HEADER_BYTES
 
 PAGE_BYTES: Final = 4096
@@ -127,7 +128,11 @@ class Ring:
             self.memory[start - HEADER_BYTES : start] = header
         else:
             self._put_round(header + payload, place)
+        if failpoints.ARMED:
+            failpoints.reached("append.copied")
         self.publish(write + size, seq)
+        if failpoints.ARMED:
+            failpoints.reached("append.published")
 
     def _put_round(self, record: bytes, place: int) -> None:
         first = self.capacity - place

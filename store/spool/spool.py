@@ -19,6 +19,7 @@ from pathlib import Path
 
 from driftline.store.errors import SpoolError
 from driftline.store.records import ModelIdentity, now_us
+from driftline.store.spool import failpoints
 from driftline.store.spool.buffer import Buffer
 from driftline.store.spool.layout import MODELS_NAME, Meta, sync_folder, write_durably
 from driftline.store.spool.lock import Lock
@@ -64,10 +65,14 @@ class Spool:
             str(memory / f"driftline-{uuid_}.overflow"),
         )
         lock = _make_folder(hidden, meta)
+        if failpoints.ARMED:
+            failpoints.reached("spool.folder_made")
         try:
             ring = Ring.create(Path(meta.ring), settings.ring_bytes)
             try:
                 overflow = Overflow.create(Path(meta.overflow), settings.overflow_bytes)
+                if failpoints.ARMED:
+                    failpoints.reached("spool.ring_made")
                 hidden.rename(folder / uuid_)
                 sync_folder(folder)
             except OSError as error:

@@ -118,7 +118,7 @@ class Writer:
 
     def _move_chunk(self) -> bool:
         """Return whether something was moved; False when there is nothing, or no room on the disk."""
-        chunk = self._buffer.peek(CHUNK_BYTES)
+        chunk = self._buffer.peek(min(CHUNK_BYTES, self._settings.segment_bytes - SEGMENT_HEADER_BYTES))
         if chunk is None:
             return False
         try:

@@ -21,18 +21,19 @@ from pathlib import Path
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
 spool = Spool.open(Path(sys.argv[1]), SpoolSettings(ring_folder=Path(sys.argv[2]), ring_bytes=1 << 16,
-    overflow_bytes=1 << 16, flush_interval_seconds=float(sys.argv[3]), min_free_bytes=0))
+    overflow_bytes=1 << 16, flush_interval_seconds=float(sys.argv[3]), min_free_bytes=0, max_bytes=int(sys.argv[5])))
 for i in range(int(sys.argv[4])):
     spool.append(0, i.to_bytes(4) * 100, i)
 os.kill(os.getpid(), 9)
 """
 
 
-def die(home: Path, memory: Path, records: int, flush_interval_seconds: float = 3600) -> Path:
+def die(home: Path, memory: Path, records: int, flush_interval_seconds: float = 3600, max_bytes: int = 1 << 30) -> Path:
     """Return the folder of a spool whose owner was killed with so many records in memory."""
     before = set(spools(home))
     child = subprocess.run(
-        [sys.executable, "-c", OWNER, home, memory, str(flush_interval_seconds), str(records)], check=False
+        [sys.executable, "-c", OWNER, home, memory, str(flush_interval_seconds), str(records), str(max_bytes)],
+        check=False,
     )
     assert child.returncode == -9
     (folder,) = set(spools(home)) - before
@@ -61,12 +62,13 @@ def test_ring_and_overflow_of_the_dead_become_segments(home: Path, memory: Path)
 
 
 def test_drops_of_the_dead_become_gaps(home: Path, memory: Path) -> None:
-    folder = die(home, memory, 1000)
+    folder = die(home, memory, 1000, max_bytes=1)
     adopt_orphans(home)
     batch = load(folder)
-    (gap,) = batch.gaps
-    assert [r.seq for r in batch.records] == list(range(1, gap.first_seq))
-    assert (gap.last_seq, gap.reason, gap.to_us) == (1000, "ring_full", 999)
+    dropped = [seq for gap in batch.gaps for seq in range(gap.first_seq, gap.last_seq + 1)]
+    assert [r.seq for r in batch.records] + dropped == list(range(1, 1001))
+    assert {gap.reason for gap in batch.gaps} <= {"ring_full", "disk_budget"}
+    assert batch.gaps[-1].to_us == 999
 
 
 def test_an_adopted_spool_is_not_adopted_again_and_goes_when_it_is_loaded(home: Path, memory: Path) -> None:
