@@ -37,8 +37,8 @@ _ENVIRONMENTS = ("local", "virtualenv", "uv", "conda")
 @click.option(
     "--env-manager", default="local", metavar="NAME", help="Where the model runs; today `local`, this environment."
 )
-@click.option("--no-conda", is_flag=True, help="The same as `--env-manager local`.")
-@click.option("--install-mlflow", is_flag=True, help="Accepted; this environment has MLflow.")
+@click.option("--no-conda", is_flag=True, default=False, help="The same as `--env-manager local`.")
+@click.option("--install-mlflow", is_flag=True, default=False, help="Accepted; this environment has MLflow.")
 @click.option(
     "--home",
     type=click.Path(path_type=Path),

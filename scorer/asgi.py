@@ -94,7 +94,7 @@ class TeeLayer:
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def closing(message: Message) -> None:
             if message["type"].startswith("lifespan.shutdown"):
-                self._tally.ready(False)
+                self._tally.shut_down()
                 self._shut_down = True
                 self._close_when_idle()
             await send(message)

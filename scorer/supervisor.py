@@ -24,7 +24,7 @@ from driftline.scorer.settings import ScorerSettings
 from driftline.scorer.spool_watch import SpoolWatch
 from driftline.scorer.start_checks import check_home, check_port, check_ports_differ, check_ring
 from driftline.scorer.tally import TallySheet
-from driftline.scorer.worker import WorkerOrder
+from driftline.scorer.worker import STARTUP_FAILURE, WorkerOrder
 from driftline.store.engine import open_engine
 from driftline.store.errors import StoreUnreachable
 from driftline.store.loader_settings import LoaderSettings
@@ -80,7 +80,7 @@ def serve(options: ServeOptions) -> int:
         )
         loader.tend()
         uvicorn = _start_uvicorn(options, source, sheet)
-        code = _watch(uvicorn, loader, signals)
+        code = _watch(uvicorn, loader, signals, sheet)
         loader.drain(options.loader.drain_seconds)
         return code
 
@@ -132,7 +132,7 @@ def _settings_of_children(options: ServeOptions) -> dict[str, str]:
     }
 
 
-def _watch(uvicorn: subprocess.Popen[bytes], loader: LoaderChild, signals: Signals) -> int:
+def _watch(uvicorn: subprocess.Popen[bytes], loader: LoaderChild, signals: Signals, sheet: TallySheet) -> int:
     """Pass signals on and keep a loader running until uvicorn has ended; return the exit code."""
     passed_on: set[int] = set()
     while (code := uvicorn.poll()) is None:
@@ -141,4 +141,6 @@ def _watch(uvicorn: subprocess.Popen[bytes], loader: LoaderChild, signals: Signa
             passed_on.add(number)
     if code < 0:
         return 0 if -code in passed_on else 128 - code
+    if code == 0 and not passed_on and not sheet.totals().loaded_at_us:
+        return STARTUP_FAILURE  # with several workers uvicorn ends with 0 although none of them could start
     return code

@@ -89,11 +89,13 @@ class Tally:
         words[_IN_PROGRESS] = 0
 
     def loaded(self, at_us: int, duration_us: int) -> None:
+        """The worker can answer from now on."""
         self._words[_LOADED_AT] = at_us
         self._words[_LOAD_DURATION] = duration_us
+        self._words[_READY] = 1
 
-    def ready(self, ready: bool) -> None:
-        self._words[_READY] = int(ready)
+    def shut_down(self) -> None:
+        self._words[_READY] = 0
 
     def started(self) -> None:
         self._words[_IN_PROGRESS] += 1

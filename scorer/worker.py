@@ -25,7 +25,7 @@ from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
 
 _VARIABLE = "_DRIFTLINE_WORKER"  # not DRIFTLINE_*: no setting
-_STARTUP_FAILURE = 3  # uvicorn's: its parent stops instead of starting the same failure again
+STARTUP_FAILURE = 3  # uvicorn's: its parent stops instead of starting the same failure again
 
 _log = logging.getLogger("driftline.scorer")
 
@@ -75,9 +75,11 @@ def create_app() -> TeeLayer:
     try:
         order = WorkerOrder.from_environment()
         tally = TallySheet.attach(order.tally_path).claim()
-        app = _load_model(tally)
+        begin = time.perf_counter_ns()
+        app = _load_model()
+        load_duration_us = (time.perf_counter_ns() - begin) // 1000
         layer = TeeLayer(app, _open_tee(order, tally), tally)
-        tally.ready(True)
+        tally.loaded(now_us(), load_duration_us)
         return layer
     except DriftlineError as error:
         print(f"driftline: {error}", file=sys.stderr)
@@ -88,17 +90,14 @@ def create_app() -> TeeLayer:
             f"`pip install -r` with the requirements.txt beside its MLmodel file",
             file=sys.stderr,
         )
-    sys.exit(_STARTUP_FAILURE)
+    sys.exit(STARTUP_FAILURE)
 
 
-def _load_model(tally: Tally) -> Any:
+def _load_model() -> Any:
     from mlflow.pyfunc import scoring_server
 
-    begin = time.perf_counter_ns()
     model = scoring_server.load_model_with_mlflow_config(os.environ[scoring_server._SERVER_MODEL_PATH])
-    app = scoring_server.init(model)
-    tally.loaded(now_us(), (time.perf_counter_ns() - begin) // 1000)
-    return app
+    return scoring_server.init(model)
 
 
 def _open_tee(order: WorkerOrder, tally: Tally) -> Tee:

@@ -46,7 +46,7 @@ class ScoringServer:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 self.command,
-                env={**os.environ, **self.environment},
+                env=dict(self.environment),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.log.parent,
@@ -150,8 +150,9 @@ def driftline_server(folder: Path, model_uri: str, name: str, *flags: str, **var
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """Return the variables of a child: the models' store; a fixed hash seed, because MLflow's messages print sets."""
+    """Return all variables of a child: the models' store; a fixed hash seed, because MLflow's messages print sets."""
     return {
+        **os.environ,
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
         "PYTHONHASHSEED": "0",
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",

@@ -34,9 +34,10 @@ def pairs(models: Path) -> Iterator[dict[str, tuple[ScoringServer, DriftlineServ
     for name in ("linear", "actor", "typed"):
         flags = ("-t", TIMEOUT_SECONDS) if name == "actor" else ()
         uri = f"models:/{name}/1"
+        log_imports = {"PYTHONPROFILEIMPORTTIME": "1"} if name == "actor" else {}
         found[name] = (
             mlflow_server(models, uri, f"mlflow-{name}", *flags),
-            driftline_server(models, uri, f"driftline-{name}", *flags),
+            driftline_server(models, uri, f"driftline-{name}", *flags, **log_imports),
         )
     started = [server for pair in found.values() for server in pair]
     for server in started:
