@@ -3,7 +3,7 @@
 Invariants
 ----------
 - The kernel frees the lock when its owner dies in any way; there is no stale lock and no process id to compare.
-- A child that the owner forks does not keep the lock alive.
+- A child that the owner forks does not keep the lock alive, once the owner has asked for that.
 """
 
 import fcntl
@@ -21,7 +21,6 @@ class Lock:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
-        os.register_at_fork(after_in_child=partial(_close_in_child, weakref.ref(self)))
 
     @classmethod
     def take(cls, folder: Path) -> Self | None:
@@ -37,6 +36,10 @@ class Lock:
             os.close(descriptor)
             return None
         return cls(descriptor)
+
+    def keep_from_children(self) -> None:
+        """Let children forked from now on close it; for locks that are held long, because it is never undone."""
+        os.register_at_fork(after_in_child=partial(_close_in_child, weakref.ref(self)))
 
     def release(self) -> None:
         """Free the lock; a second call does nothing."""

@@ -163,4 +163,5 @@ def _make_folder(hidden: Path, meta: Meta) -> Lock:
         ) from error
     if lock is None:
         raise SpoolError(f"{hidden} was taken by another process while it was made: start again")
+    lock.keep_from_children()
     return lock

@@ -200,12 +200,12 @@ def test_a_full_disk_drops_the_newest_counts_them_and_goes_on_when_there_is_spac
     ballast.write_bytes(bytes(1 << 20))
     settings = SpoolSettings(ring_folder=memory, ring_bytes=1 << 16, overflow_bytes=1 << 16, min_free_bytes=0)
     spool = Spool.open(small_disk / "spool", settings)
-    slowest = 0.0
+    durations = []
     seq = 0
     for round_ in range(2500):
         begin = time.perf_counter()
         seq = spool.append(0, payload_of(seq + 1), round_)
-        slowest = max(slowest, time.perf_counter() - begin)
+        durations.append(time.perf_counter() - begin)
         time.sleep(0.0002)
     ballast.unlink()
     deadline = time.monotonic() + 10
@@ -222,7 +222,7 @@ def test_a_full_disk_drops_the_newest_counts_them_and_goes_on_when_there_is_spac
     assert "disk_full" in {gap.reason for gap in gaps}
     assert [r.seq for r in records[-100:]] == list(range(2501, 2601))
     assert all(record.payload == payload_of(record.seq) for record in records)
-    assert slowest < 0.2
+    assert sorted(durations)[int(len(durations) * 0.99)] < 0.005, "append waited for the full disk"
 
 
 def test_a_disk_without_inodes_is_survived(small_disk: Path, memory: Path) -> None:

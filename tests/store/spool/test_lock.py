@@ -48,6 +48,7 @@ lock = Lock.take(Path(sys.argv[1])); print("held", flush=True); time.sleep(60)
 def test_a_forked_child_that_lives_on_does_not_keep_it(tmp_path: Path) -> None:
     lock = Lock.take(tmp_path)
     assert lock is not None
+    lock.keep_from_children()
     parent, child = socket.socketpair()
     pid = os.fork()
     if not pid:

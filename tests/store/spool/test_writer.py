@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +67,31 @@ def test_a_disk_error_loses_nothing_and_goes_on_in_a_new_segment(
     assert segment_numbers(spool.folder) == [1, 2]
     messages = [r.getMessage() for r in caplog.records if "driftline" in r.name]
     assert [("nothing is written" in m, "writing again" in m) for m in messages] == [(True, False), (False, True)]
+
+
+def test_a_disk_that_freezes_delays_no_append_and_loses_nothing(
+    open_spool, read_all: ReadAll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = open_spool(ring_bytes=8 << 20)
+    real, frozen = os.writev, threading.Event()
+
+    def freeze(descriptor: int, parts: list[memoryview]) -> int:
+        frozen.wait(10)
+        return real(descriptor, parts)
+
+    monkeypatch.setattr(os, "writev", freeze)
+    durations = []
+    for _ in range(3000):
+        begin = time.perf_counter()
+        spool.append(0, bytes(1000), 0)
+        durations.append(time.perf_counter() - begin)
+        time.sleep(0.0001)
+    assert read_all(spool.folder).records == []
+    frozen.set()
+    spool.close()
+    batch = read_all(spool.folder)
+    assert ([r.seq for r in batch.records], batch.gaps) == (list(range(1, 3001)), [])
+    assert sorted(durations)[int(len(durations) * 0.99)] < 0.001
 
 
 def test_a_failed_sync_is_never_repeated_on_the_same_segment(
