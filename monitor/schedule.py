@@ -96,7 +96,7 @@ class Schedule:
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
         self.last_tick_seconds = 0.0
-        self.mlflow_up = False
+        self.mlflow_up: bool | None = None  # None: not asked yet
 
     def start(self) -> None:
         """Start all jobs and the heartbeat."""

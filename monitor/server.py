@@ -8,6 +8,7 @@ Invariants
 """
 
 import logging
+import signal
 import socket
 
 import uvicorn
@@ -40,8 +41,13 @@ def run(context: JobContext) -> None:
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=5))
     schedule.start()
     log.info("driftline monitor listens on http://%s:%s", *listener.getsockname()[:2])
+    # uvicorn raises a signal once more when it has stopped, for the handler that was there before its own.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        log.info("driftline monitor stops")
     finally:
         schedule.stop()
         listener.close()
