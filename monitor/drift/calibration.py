@@ -1,22 +1,28 @@
 """How large a score gets by chance: simulated once per reference, kept inside it.
 
-For each column and statistic, windows of several sizes are drawn from the reference's own profile and scored. What
-chance exceeds with probability ``alpha`` is read from the simulated scores down to ``1 / simulations`` and continued
-beyond by ``ln(alpha) ~ -score**1.5``: between the tail of normal counts (2) and that of heavy-tailed columns in small
-windows (1). Between sizes ``score * sqrt(rows)`` is interpolated. That the reference is itself a sample of N rows widens a window of n rows by
-``sqrt(1 + n / N)``.
+For each column and statistic, pairs of a reference of the same N rows and a window of n rows are drawn from the
+reference's own profile and scored; n takes several sizes. What chance exceeds with probability ``alpha`` is read from
+the simulated scores down to about 30 of them and continued beyond by ``ln(alpha) ~ -score**1.5``: between the tail of
+normal counts (2) and that of heavy-tailed columns in small windows (1). Between sizes ``score / sqrt(1/n + 1/N)`` is
+interpolated.
+
+What the reference happens to lack has a probability too: one row in N beyond each of its extremes (as far as its tails
+reach, continued), and for categories that of Good and Turing, the share of its rows whose category occurs once.
 
 The promise holds for rows that are independent of each other. Daily cycles are not: see ``docs/statistics.md``.
 """
 
 import math
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline.monitor.drift.coarse_bins import FEW_VALUES as FEW_COARSE_VALUES
 from driftline.monitor.drift.registry import SHARE_STATISTICS, share_counts
+from driftline.monitor.drift.shares import shares
 from driftline.monitor.drift.wasserstein import unit
 from driftline.store.profile.columns import ProfiledColumn
 from driftline.store.profile.numeric import NumericCounts
@@ -30,6 +36,7 @@ _MOST_CELLS = 1_000_000  # of one simulated table: columns of many categories ar
 _FEWEST_SIMULATIONS = 1000
 _SUPPORT = 128
 _TAIL_POWER = 1.5
+_HEAVIEST_TAIL = 0.9
 
 
 def calibrate(reference: Reference) -> Reference:
@@ -80,29 +87,75 @@ def _column_tables(
     profiled: ProfiledColumn, reference: Reference, rng: np.random.Generator
 ) -> dict[str, list[list[float]]]:
     name = profiled.column.column_name
-    simulated: dict[str, list[NDArray[np.float64]]] = {}
+    tables: dict[str, list[list[float]]] = {}
     if profiled.bins is not None and reference.profile.numeric(name).value_rows:
-        for size in SIZES:
-            for statistic, scores in _distribution_scores(reference.profile.numeric(name), size, rng).items():
-                simulated.setdefault(statistic, []).append(scores)
-    shares_known = profiled.bins is not None and profiled.categories is None
-    held = (
-        reference.profile.numeric(name).value_rows if shares_known else (reference.profile.categories(name).value_rows)
-    )
-    if held:
-        counts = share_counts(profiled, reference.profile, reference.profile)
-        for size in SIZES:
-            windows = _draw(rng, counts / counts.sum(), size)
-            for statistic, function in SHARE_STATISTICS.items():
-                simulated.setdefault(statistic, []).append(function(counts, windows))
-    return {
-        statistic: [
-            _tail(scores * size**rate, _TAIL_POWER / (2 * rate))
-            for size, scores in zip(SIZES, by_size, strict=True)
-        ]
-        for statistic, by_size in simulated.items()
-        for rate in (_rate(statistic),)
-    }
+        tables |= _simulate(_Numbers(reference.profile.numeric(name)), rng)
+    if _has_values(profiled, reference):
+        tables |= _simulate(_shares(profiled, reference), rng)
+    return tables
+
+
+def _has_values(profiled: ProfiledColumn, reference: Reference) -> bool:
+    name, profile = profiled.column.column_name, reference.profile
+    return bool((profile.numeric(name) if profiled.categories is None else profile.categories(name)).value_rows)
+
+
+class _Numbers:
+    """Numbers, reduced to at most ``_SUPPORT`` values that stand for the reference."""
+
+    statistics = ("wasserstein", "kolmogorov_smirnov")
+
+    def __init__(self, counts: NumericCounts) -> None:
+        self.rows = counts.value_rows
+        values, self.probabilities = _support(counts)
+        self._widths = np.diff(values) / unit(counts.bins)
+
+    def score(self, statistic: str, reference: NDArray[np.int64], window: NDArray[np.int64]) -> NDArray[np.float64]:
+        gaps = np.abs(np.cumsum(shares(window) - shares(reference), axis=1))
+        scores: NDArray[np.float64] = gaps[:, :-1] @ self._widths if statistic == "wasserstein" else gaps.max(axis=1)
+        return scores
+
+
+class _Shares:
+    """Rows per category or coarse bin, with what lies outside the reference."""
+
+    statistics = tuple(SHARE_STATISTICS)
+
+    def __init__(self, counts: NDArray[np.int64], outside: Sequence[int], outside_share: float) -> None:
+        self.rows = int(counts.sum())
+        self.probabilities = counts / self.rows
+        self.probabilities[list(outside)] += outside_share
+        self.probabilities /= self.probabilities.sum()
+        # No reference holds what lies outside of it.
+        self._inside = np.ones(counts.size, np.int64)
+        self._inside[[place for place in outside if not counts[place]]] = 0
+
+    def score(self, statistic: str, reference: NDArray[np.int64], window: NDArray[np.int64]) -> NDArray[np.float64]:
+        return SHARE_STATISTICS[statistic](reference * self._inside, window)
+
+
+def _shares(profiled: ProfiledColumn, reference: Reference) -> _Shares:
+    counts = share_counts(profiled, reference.profile, reference.profile)
+    once = np.count_nonzero(counts == 1) / counts.sum()
+    if profiled.categories is not None:
+        return _Shares(counts, [-1], once if profiled.kind == "categorical" else 0.0)
+    few = profiled.bins is not None and profiled.bins.distinct <= FEW_COARSE_VALUES
+    return _Shares(counts, [0, -1], once / 2 if few else 1 / counts.sum())
+
+
+def _simulate(drawn: _Numbers | _Shares, rng: np.random.Generator) -> dict[str, list[list[float]]]:
+    """Return what chance exceeds with probability ``ALPHAS``, per statistic and size, free of the size's own effect."""
+    held = drawn.probabilities
+    simulations = max(_FEWEST_SIMULATIONS, min(_SIMULATIONS, _MOST_CELLS // held.size))
+    references = rng.multinomial(drawn.rows, held, simulations)
+    tables: dict[str, list[list[float]]] = {statistic: [] for statistic in drawn.statistics}
+    for size in SIZES:
+        windows = rng.multinomial(size, held, simulations)
+        for statistic, by_size in tables.items():
+            rate = _rate(statistic)
+            scores = drawn.score(statistic, references, windows) / (1 / size + 1 / drawn.rows) ** rate
+            by_size.append(_tail(scores, _TAIL_POWER / (2 * rate)))
+    return tables
 
 
 def _rate(statistic: str) -> float:
@@ -110,33 +163,54 @@ def _rate(statistic: str) -> float:
     return 1.0 if statistic == "population_stability_index" else 0.5
 
 
-def _draw(rng: np.random.Generator, probabilities: NDArray[np.float64], size: int) -> NDArray[np.int64]:
-    held = np.nonzero(probabilities)[0]
-    simulations = max(_FEWEST_SIMULATIONS, min(_SIMULATIONS, _MOST_CELLS // held.size))
-    windows = np.zeros((simulations, probabilities.size), np.int64)
-    windows[:, held] = rng.multinomial(size, probabilities[held] / probabilities[held].sum(), simulations)
-    return windows
-
-
-def _distribution_scores(counts: NumericCounts, size: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-    """Score windows drawn from at most ``_SUPPORT`` values that stand for the reference."""
-    values, probabilities = _support(counts)
-    windows = _draw(rng, probabilities, size)
-    gaps = np.cumsum(windows / size - probabilities, axis=1)
-    return {
-        "wasserstein": np.abs(gaps[:, :-1]) @ np.diff(values) / unit(counts.bins),
-        "kolmogorov_smirnov": np.abs(gaps).max(axis=1),
-    }
-
-
 def _support(counts: NumericCounts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return values and probabilities that stand for the reference, its tails continued beyond its extremes."""
     held = np.nonzero(counts.counts)[0]
     lower = np.concatenate([counts.bins.edges[:1], counts.bins.edges])[held]
     rows = counts.counts[held]
     means = lower + counts.offset_sums[held] / rows
     starts = np.unique(np.linspace(0, held.size, _SUPPORT + 1)[:-1].astype(np.int64))
     merged = np.add.reduceat(rows, starts)
-    return np.add.reduceat(means * (rows / rows.sum()), starts) / (merged / rows.sum()), merged / rows.sum()
+    values, probabilities = (
+        np.add.reduceat(means * (rows / rows.sum()), starts) / (merged / rows.sum()),
+        merged / rows.sum(),
+    )
+    if counts.bins.distinct <= FEW_COARSE_VALUES:
+        return values, probabilities
+    above, beyond = _tail_beyond(means, rows)
+    below, before = _tail_beyond(-means[::-1], rows[::-1])
+    probabilities = np.concatenate([before[::-1], probabilities, beyond])
+    return np.concatenate([-below[::-1], values, above]), probabilities / probabilities.sum()
+
+
+def _tail_beyond(
+    means: NDArray[np.float64], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return values beyond the greatest and their probabilities, after a generalised Pareto tail of the upper 1 %.
+
+    The reference lacks the extremes that longer traffic meets: about one row in N lies beyond its greatest. Fitted by
+    probability-weighted moments (Hosking and Wallis, 1987); a tail lighter than exponential is not continued.
+    """
+    total = rows.sum()
+    above = np.cumsum(rows[::-1])[::-1]
+    start = int(np.nonzero(above <= max(0.01 * total, 30))[0][0]) if above[-1] <= max(0.01 * total, 30) else means.size
+    if means.size - start < 5:
+        return np.empty(0), np.empty(0)
+    excess, weight = means[start:] - means[start - 1], rows[start:]
+    count = weight.sum()
+    first = float((excess * weight).sum() / count)
+    rest = (above[start:] - weight / 2) / count  # share of the tail that lies above each
+    second = float((excess * weight * rest).sum() / count)
+    shape = 2 - first / (first - 2 * second) if first > 2 * second else _HEAVIEST_TAIL
+    if shape <= 0:
+        return np.empty(0), np.empty(0)
+    shape = min(shape, _HEAVIEST_TAIL)
+    scale = first * (1 - shape)
+    levels = 1 / total / 4.0 ** np.arange(8)
+    probabilities = np.append(levels[:-1] - levels[1:], levels[-1])
+    middle = levels / 2
+    values = means[start - 1] + scale / shape * ((count / total / middle) ** shape - 1)
+    return np.maximum(values, means[-1]), probabilities
 
 
 def _tail(scores: NDArray[np.float64], power: float) -> list[float]:

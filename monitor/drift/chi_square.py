@@ -21,7 +21,7 @@ def chi_square_effect(reference: NDArray[Any], window: NDArray[Any]) -> NDArray[
     Source: Pearson (1900); the effect is Cohen's w (1988) of the 2 x bins table for equal sides, times 2.
     """
     statistic = _statistic(np.asarray(reference, np.float64), np.asarray(window, np.float64))
-    rows = 1 / np.sum(reference) + 1 / np.sum(window, axis=-1)
+    rows = 1 / np.sum(reference, axis=-1) + 1 / np.sum(window, axis=-1)
     effect: NDArray[np.float64] = np.sqrt(statistic * rows)
     return effect
 
@@ -48,7 +48,7 @@ def chi_square_test(
 
 
 def _statistic(reference: NDArray[np.float64], window: NDArray[np.float64]) -> NDArray[np.float64]:
-    rows, more = reference.sum(), window.sum(axis=-1, keepdims=True)
+    rows, more = reference.sum(axis=-1, keepdims=True), window.sum(axis=-1, keepdims=True)
     both = reference + window
     difference = reference * np.sqrt(more / rows) - window * np.sqrt(rows / more)
     terms = np.divide(difference**2, both, out=np.zeros_like(difference), where=both > 0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from driftline.store.profile.numeric import NumericCounts
 
 _BINS = 10
-_FEW_VALUES = 20
+FEW_VALUES = 20
 
 
 def coarse_groups(reference: NumericCounts) -> NDArray[np.int64]:
@@ -22,7 +22,7 @@ def coarse_groups(reference: NumericCounts) -> NDArray[np.int64]:
     """
     counts = reference.counts
     groups = np.zeros(counts.size, np.int64)
-    if reference.bins.distinct <= _FEW_VALUES:
+    if reference.bins.distinct <= FEW_VALUES:
         held = counts > 0
         groups[held] = 1 + np.arange(np.count_nonzero(held))
         groups[1:-1][~held[1:-1]] = groups.max() + 1  # between the values

@@ -19,9 +19,10 @@ _ALIKE = 1e-9
 
 @dataclass(frozen=True)
 class _Side:
-    """One distribution function on the closed bins: values at lower edges, mass, place of the rows in a bin."""
+    """One distribution function on the closed bins: at lower and upper edges, mass, place of the rows in a bin."""
 
     before: NDArray[np.float64]
+    after: NDArray[np.float64]
     mass: NDArray[np.float64]
     mean_place: NDArray[np.float64]
     first_place: NDArray[np.float64]
@@ -34,11 +35,12 @@ class _Side:
         total = counts.value_rows
         closed, edges = counts.counts[1:-1], counts.bins.edges
         widths = np.diff(edges)
-        shares = counts.counts / total
+        cumulative = np.cumsum(counts.counts)
         sums = counts.offset_sums
         return cls(
-            before=np.cumsum(shares)[:-2],
-            mass=shares[1:-1],
+            before=cumulative[:-2] / total,
+            after=cumulative[1:-1] / total,
+            mass=closed / total,
             mean_place=sums[1:-1] / widths / np.maximum(closed, 1),
             first_place=np.clip(max(counts.least, edges[0]) - edges[:-1], 0, widths) / widths,
             last_place=np.clip(min(counts.greatest, edges[-1]) - edges[:-1], 0, widths) / widths,
@@ -66,7 +68,7 @@ class DistributionGap:
         self._f, self._g = _Side.of(reference), _Side.of(window)
         self._widths = np.diff(reference.bins.edges)
         self._low = self._f.before - self._g.before
-        self._high = self._low + self._f.mass - self._g.mass
+        self._high = self._f.after - self._g.after
 
     def area(self) -> float:
         """Return the integral of |F - G|: exact but for bins inside which F - G may change its sign."""
@@ -87,4 +89,4 @@ class DistributionGap:
         higher = np.nonzero(np.maximum(np.abs(self._low + f.mass), np.abs(self._low - g.mass)) > greatest)[0]
         if higher.size:
             greatest = max(greatest, float(np.abs(f.inside(higher) - g.inside(higher)).max()))
-        return greatest
+        return min(greatest, 1.0)

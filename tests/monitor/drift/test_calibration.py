@@ -1,0 +1,91 @@
+"""Thresholds from the reference keep their promise on windows that were not simulated with."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from driftline.monitor.drift.calibration import calibrate, is_calibrated, noise
+from driftline.monitor.drift.registry import score
+from driftline.store.prediction_columns import ColumnType, PredictionColumn
+from driftline.store.profile.reference import Reference, build_reference
+
+Draw = Callable[[np.random.Generator, int], NDArray[Any]]
+
+DRAWS: dict[str, tuple[ColumnType, Draw]] = {
+    "normal": (ColumnType.DOUBLE, lambda rng, n: rng.normal(size=n)),
+    "lognormal": (ColumnType.DOUBLE, lambda rng, n: rng.lognormal(size=n)),
+    "counts": (ColumnType.LONG, lambda rng, n: rng.poisson(2, n)),
+    "words": (ColumnType.STRING, lambda rng, n: np.array([f"w{k}" for k in rng.geometric(0.2, n)], dtype=object)),
+}
+
+
+ROWS = 2000
+
+
+def drawn(rng: np.random.Generator, rows: int) -> dict[str, NDArray[Any]]:
+    return {name: draw(rng, rows) for name, (_, draw) in DRAWS.items()}
+
+
+def built(seed: int = 0, rng_seed: int = 1) -> Reference:
+    columns = [PredictionColumn("input", name, name, type_) for name, (type_, _) in DRAWS.items()]
+    data = drawn(np.random.default_rng(rng_seed), ROWS)
+    return build_reference(columns, data, source="made up", made_at_us=0, seed=seed)
+
+
+@pytest.fixture(scope="module")
+def calibrated() -> Reference:
+    return calibrate(built())
+
+
+def test_the_same_seed_gives_the_same_tables(calibrated: Reference) -> None:
+    assert calibrate(built()).calibration == calibrated.calibration
+    assert calibrate(built(seed=1)).calibration != calibrated.calibration
+
+
+def test_tables_travel_in_the_reference_file_and_bins_stay(calibrated: Reference) -> None:
+    again = Reference.from_bytes(calibrated.to_bytes())
+    assert is_calibrated(again)
+    assert not is_calibrated(built())
+    assert again.calibration == calibrated.calibration
+    assert again.spec_hash == built().spec_hash
+
+
+@pytest.mark.parametrize("rows", [130, 1000])
+def test_chance_exceeds_the_noise_as_often_as_asked(calibrated: Reference, rows: int) -> None:
+    rng, tests, asked = np.random.default_rng(rows), 300, 0.05
+    exceeded: dict[str, int] = {}
+    for trial in range(tests):
+        reference = built(rng_seed=1000 + trial)
+        window = reference.empty_profile()
+        window.add(drawn(rng, rows), rows)
+        for profiled in reference.profiled:
+            for statistic in calibrated.calibration["columns"][profiled.column.column_name]:  # type: ignore[index]
+                threshold = noise(calibrated, profiled.column.column_name, statistic, rows, ROWS, asked)
+                key = f"{statistic} of {profiled.column.column_name}"
+                over = score(statistic, profiled, reference.profile, window) >= threshold
+                exceeded[key] = exceeded.get(key, 0) + over
+    shares = {key: count / tests for key, count in exceeded.items()}
+    # 5 % of 300 has a standard deviation of 1.3 %, and there are 26 statistics.
+    assert {key: share for key, share in shares.items() if share > 0.10} == {}
+    assert 0.03 < np.mean(list(shares.values())) < 0.065
+
+
+def test_noise_falls_with_the_rows_and_rises_with_the_promise(calibrated: Reference) -> None:
+    def of(rows: int, alpha: float) -> float:
+        return noise(calibrated, "normal", "wasserstein", rows, 5000, alpha)
+
+    assert of(100, 1e-3) > of(250, 1e-3) > of(3000, 1e-3) > of(10**6, 1e-3) > 0
+    assert of(300, 1e-6) > of(300, 1e-4) > of(300, 1e-2)
+
+
+def test_the_reference_being_a_sample_widens_the_noise(calibrated: Reference) -> None:
+    wide, narrow = (noise(calibrated, "normal", "wasserstein", 1000, n, 1e-3) for n in (1000, 10**9))
+    assert wide == pytest.approx(narrow * 2**0.5, rel=1e-6)
+
+
+def test_what_was_not_simulated_is_refused(calibrated: Reference) -> None:
+    with pytest.raises(ValueError, match="no simulated scores of wasserstein for words"):
+        noise(calibrated, "words", "wasserstein", 100, 100, 0.01)

@@ -1,0 +1,34 @@
+"""Settings of the section ``drift``: what is refused, and how."""
+
+import pytest
+
+from driftline.monitor.drift.settings import DriftSettings
+from driftline.store.errors import ConfigurationError
+from driftline.store.settings import load_section
+
+
+def test_the_section_is_read_from_variables() -> None:
+    settings = load_section(DriftSettings, "drift", environ={
+        "DRIFTLINE_DRIFT_FALSE_ALARMS_PER_MONTH": "0.5",
+        "DRIFTLINE_DRIFT_COLUMN_THRESHOLDS": "age=0.2",
+        "DRIFTLINE_DRIFT_NUMERIC_STATISTIC": "hellinger",
+    })  # fmt: skip
+    assert settings.false_alarms_per_month == 0.5
+    assert settings.thresholds_by_column() == {"age": 0.2}
+    assert settings.numeric_statistic == "hellinger"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"false_alarms_per_month": 0.0}, "false_alarms_per_month should lie between 0"),
+        ({"min_rows": 1}, "min_rows at least 2"),
+        ({"column_statistics": "age=psi"}, "age has `psi`, known are: chi_square"),
+        ({"column_statistics": "age"}, "column_statistics should be `column=value"),
+        ({"column_thresholds": "age=high"}, "column_thresholds should be numbers"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_one_line(fields: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        DriftSettings(**fields)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
