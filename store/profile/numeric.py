@@ -210,10 +210,12 @@ class NumericState:
         bins = self.layout.bins[position]
         offsets = self.offsets[start:stop].astype(np.float64)
         offsets[0], offsets[-1] = map(_to_float, self.open_offsets[position])
+        with np.errstate(over="ignore"):
+            sums = offsets / FRACTION * bins.widths
         return NumericCounts(
             bins=bins,
             counts=self.counts[start:stop],
-            offset_sums=offsets / FRACTION * bins.widths,
+            offset_sums=sums,
             square_sum=_to_float(self.squares[position]) / SQUARE_UNIT**2 * bins.scale**2,
             least=float(self.least[position]),
             greatest=float(self.greatest[position]),
@@ -271,7 +273,8 @@ class NumericCounts:
         lower = np.concatenate([self.bins.edges[:1], self.bins.edges])
         signed = self.offset_sums.copy()
         signed[0] *= -1
-        return centre + float(((lower - centre) * (self.counts / rows) + signed / rows).sum())
+        with np.errstate(over="ignore"):
+            return centre + float(((lower - centre) * (self.counts / rows) + signed / rows).sum())
 
     @property
     def deviation(self) -> float:
@@ -279,4 +282,6 @@ class NumericCounts:
         rows = self.value_rows
         if not rows:
             return math.nan
-        return math.sqrt(max(self.square_sum / rows - (self.mean - self.bins.mean) ** 2, 0.0))
+        shift = self.mean - self.bins.mean
+        variance = self.square_sum / rows - shift * shift
+        return math.inf if math.isnan(variance) else math.sqrt(max(variance, 0.0))
