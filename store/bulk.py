@@ -69,11 +69,12 @@ def _copy(connection: Connection, table: Table, columns: Mapping[str, Cells], ro
     for name, cells in columns.items():
         type_ = table.c[name].type
         if isinstance(type_, Text | LargeBinary) and not isinstance(type_, InvocationId):
-            fields = _fields(cells, isinstance(type_, Text))
-            if fields.count(fields[0]) == rows:
-                fixed.append(_Fixed(name, np.full(rows, np.void(fields[0])), None, framed=True))
+            listed = cells if isinstance(cells, list) else cells.tolist()
+            if listed.count(listed[0]) == rows:
+                field = _fields(listed[:1], isinstance(type_, Text))[0]
+                fixed.append(_Fixed(name, np.full(rows, np.void(field)), None, framed=True))
             else:
-                varying[name] = fields
+                varying[name] = _fields(listed, isinstance(type_, Text))
         else:
             fixed.append(_fixed(name, type_, cells))
     names = ", ".join(f'"{name}"' for name in [*(field.name for field in fixed), *varying])
@@ -138,7 +139,7 @@ def _arrays(matrix: NDArray[Any]) -> NDArray[Any]:
     return arrays
 
 
-def _fields(cells: Cells, text: bool) -> list[bytes]:
+def _fields(cells: list[Any], text: bool) -> list[bytes]:
     """Return the framed field of every cell; equal cells are framed once."""
     framed: dict[Any, bytes] = {None: _NULL}
     fields = []

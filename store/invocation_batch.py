@@ -49,7 +49,10 @@ def decode(payloads: Sequence[bytes]) -> tuple[InvocationBatch, dict[int, str]]:
     the batch are those of the payloads without it.
     """
     size = _HEADER.itemsize
-    headers = np.frombuffer(b"".join([payload[:size].ljust(size, b"\0") for payload in payloads]), _HEADER)
+    starts = [payload[:size] for payload in payloads]
+    if min(map(len, starts), default=size) < size:
+        starts = [start.ljust(size, b"\0") for start in starts]
+    headers = np.frombuffer(b"".join(starts), _HEADER)
     lengths = np.stack([headers[f"{part}_length"] for part in ("type", "client", "request", "response")]).astype(
         np.int64
     )

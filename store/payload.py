@@ -81,12 +81,15 @@ class BodyParser:
         counts: list[int] = []
         asked: list[Row] = []
         answered: list[Row] = []
-        for i, status in enumerate(statuses):
+        for i, (status, content_type, request, response) in enumerate(
+            zip(statuses, content_types, requests, responses, strict=True)
+        ):
             if not 200 <= status < 300:
-                if code := _error_code(responses[i]):
+                if code := _error_code(response):
                     codes[i] = code
                 continue
-            taken = self._fast_rows(content_types[i], requests[i], responses[i])
+            is_json = self._fast is not None and content_type.startswith(_JSON)
+            taken = self._fast_rows(request, response) if is_json else None
             if taken is None:
                 unusual.append(i)
                 continue
@@ -112,14 +115,15 @@ class BodyParser:
         all_owners = np.concatenate(owned)
         return ParsedBatch(columns, all_owners, _row_index(all_owners), errors, codes)
 
-    def _fast_rows(self, content_type: bytes, request: bytes, response: bytes) -> tuple[list[Row], list[Row]] | None:
-        if self._fast is None or not content_type.startswith(_JSON):
-            return None
+    def _fast_rows(self, request: bytes, response: bytes) -> tuple[list[Row], list[Row]] | None:
+        assert self._fast is not None
         try:
-            asked = self._fast.rows(_loads(request))
-            if asked is None:
-                return None
-            return asked, self._answers.rows(_loads(response)["predictions"], len(asked))
+            try:
+                document, answer = orjson.loads(request), orjson.loads(response)
+            except orjson.JSONDecodeError:
+                document, answer = _loads(request), _loads(response)
+            asked = self._fast.rows(document)
+            return None if asked is None else (asked, self._answers.rows(answer["predictions"], len(asked)))
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
 
@@ -226,11 +230,10 @@ class _Metadata:
     """The part of a model's metadata that MLflow's parser asks for."""
 
     def __init__(self, signature: dict[str, Any]) -> None:
-        from mlflow.models import ModelSignature
+        from mlflow.types import ParamSchema, Schema
 
-        known = ModelSignature.from_dict({key: signature.get(key) for key in ("inputs", "outputs", "params")})
-        self.inputs = known.inputs
-        self.params = known.params
+        self.inputs = Schema.from_json(signature["inputs"]) if signature.get("inputs") else None
+        self.params = ParamSchema.from_json(signature["params"]) if signature.get("params") else None
         self.from_type_hint = bool(signature.get("is_signature_from_type_hint"))
 
     def get_params_schema(self) -> Any:

@@ -1,6 +1,7 @@
 """Spools into SQL: rows, profiles, accounts, poison."""
 
 import threading
+import time
 from pathlib import Path
 
 import orjson
@@ -220,13 +221,14 @@ def test_the_accounts_balance_at_every_moment_while_loading(engine: Engine, fold
         target=Loader(engine, folder, LoaderSettings(batch_records=97, poll_interval_seconds=0.01)).run, args=(stop,)
     )
     runner.start()
-    sent = list(traffic.clf_traffic(300))
+    sent = list(traffic.clf_traffic(500 * 15))
     answered = 0
     seen: set[int] = set()
-    for _ in range(15):
-        for one in sent:
+    for start in range(0, len(sent), 500):
+        for one in sent[start : start + 500]:
             spool.append(model, one.pack(), now_us())
-        answered += len(sent)
+        answered += 500
+        time.sleep(0.05)
         found = accounts(engine, folder)
         assert found.balanced, found
         assert found.answered == answered

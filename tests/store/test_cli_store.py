@@ -1,0 +1,109 @@
+"""``driftline store``: what it prints, and its one-line errors."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import servers
+import store_traffic as traffic
+from sqlalchemy import Engine, text
+
+from driftline.store.engine import open_engine, writing
+
+
+def run(home: Path, *arguments: str, store: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("DRIFTLINE_")}
+    environ |= {"DRIFTLINE_HOME": str(home), **({"DRIFTLINE_STORE": store} if store else {}), **variables}
+    program = [sys.executable, "-c", "from driftline.cli.main import main; main()", "store", *arguments]
+    return subprocess.run(program, env=environ, capture_output=True, text=True, cwd=home, check=False)
+
+
+def test_upgrade_load_status_and_verify_agree(store_url: str, tmp_path: Path) -> None:
+    sent = list(traffic.clf_traffic(60))
+    traffic.fill(tmp_path / "spool", sent)
+    assert run(tmp_path, "upgrade", store=store_url).returncode == 0
+    before = json.loads(run(tmp_path, "status", "--json", store=store_url).stdout)
+    assert (before["answered"], before["stored"], before["spooled"]) == (60, 0, 60)
+    assert before["oldest_pending_at"].startswith("2026-11-18T")
+    loaded = run(tmp_path, "load", store=store_url)
+    assert "loaded 60 records" in loaded.stdout
+    after = json.loads(run(tmp_path, "status", "--json", store=store_url).stdout)
+    assert {key: after[key] for key in ("answered", "stored", "spooled", "dropped", "quarantined", "balanced")} == {
+        "answered": 60, "stored": 60, "spooled": 0, "dropped": {"total": 0}, "quarantined": 0, "balanced": True,
+    }  # fmt: skip
+    assert after["oldest_pending_at"] is None
+    assert [(m["name"], m["version"], m["invocations"]) for m in after["models"]] == [("clf", "1", 60)]
+    assert [(s["answered"], s["balanced"]) for s in after["spools"]] == [(60, True)]
+    verified = run(tmp_path, "verify", store=store_url)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert "60 invocations" in verified.stdout
+    assert "answered 60 = stored 60 + spooled 0 + dropped 0" in run(tmp_path, "status", store=store_url).stdout
+
+
+def test_verify_exits_with_1_where_a_row_is_missing(engine: Engine, store_url: str, tmp_path: Path) -> None:
+    traffic.fill(tmp_path / "spool", list(traffic.clf_traffic(20)))
+    run(tmp_path, "load", store=store_url)
+    with writing(engine) as connection:
+        connection.execute(text(f"DELETE FROM prediction_clf_{traffic.CLF.fingerprint} WHERE row_index = 0"))
+    verified = run(tmp_path, "verify", store=store_url)
+    assert verified.returncode == 1
+    assert "DIFFERS" in verified.stdout
+
+
+def test_a_store_without_a_schema_names_the_command(store_url: str, tmp_path: Path) -> None:
+    for command in ("status", "verify", "load"):
+        done = run(tmp_path, command, store=store_url)
+        assert done.returncode == 1
+        assert done.stderr.startswith("driftline: ")
+        assert done.stderr.count("\n") == 1
+        assert "driftline store upgrade" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("store", "words"),
+    [
+        ("postgresql://user:geheim@127.0.0.1:{port}/x", ["does not answer", "127.0.0.1", "start the database"]),
+        ("postgresql+nosuch://127.0.0.1/driftline", ["not installed", "driftline[postgresql]"]),
+        ("mysql://127.0.0.1/driftline", ["mysql", "sqlite:///"]),
+        ("this is no URL", ["malformed"]),
+        ("sqlite://", ["must be a file"]),
+        ("sqlite:////nonexistent/folder/store.sqlite", ["/nonexistent/folder", "does not exist"]),
+        ("sqlite:////proc/store.sqlite", ["/proc"]),
+    ],
+)  # fmt: skip
+def test_an_unusable_store_is_one_line_and_an_exit_code(tmp_path: Path, store: str, words: list[str]) -> None:
+    done = run(tmp_path, "upgrade", store=store.format(port=servers.free_port()))
+    assert done.returncode in (1, 2)
+    assert done.stdout == ""
+    assert done.stderr.startswith("driftline: ")
+    assert done.stderr.count("\n") == 1
+    assert "geheim" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_a_wrong_database_name_is_one_line(postgresql_url: str, tmp_path: Path) -> None:
+    done = run(tmp_path, "upgrade", store=postgresql_url.rsplit("/", 1)[0] + "/nosuch")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert 'database "nosuch" does not exist' in done.stderr
+
+
+def test_load_leaves_a_folder_alone_that_a_loader_works_on(tmp_path: Path) -> None:
+    import fcntl
+
+    assert run(tmp_path, "upgrade").returncode == 0
+    (tmp_path / "spool").mkdir()
+    with (tmp_path / "spool" / "LOADER.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = run(tmp_path, "load")
+    assert done.returncode == 1
+    assert "a loader works on" in done.stderr
+
+
+def test_the_password_is_in_no_representation(tmp_path: Path) -> None:
+    engine = open_engine("postgresql://user:geheim@127.0.0.1:1/x", probe=False)
+    assert "geheim" not in repr(engine)
+    engine.dispose()
