@@ -36,7 +36,7 @@ def _check(context: JobContext, version: WatchedVersion, run_id: int) -> Outcome
                 model_version_id=version.id,
                 reference_id=each.reference_id,
                 arm=each.arm,
-                window=window,
+                window=each.window,
                 at_us=now,
             )
     return _outcome(found)

@@ -10,6 +10,7 @@ from driftline.monitor.drift.compare import ColumnDrift, compare
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.profile.reference import Reference
+from driftline.store.profile_rows import SPAN_US
 from driftline.store.reads import window_profile
 from driftline.store.records import MICROSECONDS, Arm
 from driftline.store.references import newest_reference
@@ -31,11 +32,15 @@ class Judgement:
 def judge(
     connection: Connection, version: WatchedVersion, arm: Arm, window: tuple[int, int], settings: DriftSettings
 ) -> Judgement | None:
-    """Return the verdicts of the window; None where the store has no reference of the version."""
+    """Return the verdicts of the window; None where the store has no reference of the version.
+
+    A window is whole profiles: its start moves back to the minute's, and the judgement says so.
+    """
     found = newest_reference(connection, version.id)
     if found is None:
         return None
     reference_id, reference = found
+    window = (window[0] - window[0] % SPAN_US, window[1])
     profile = window_profile(connection, version.id, reference_id, reference, arm, *window)
     return Judgement(
         version, arm, reference_id, reference, window, profile.row_count, compare(reference, profile, settings)

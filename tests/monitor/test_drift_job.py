@@ -5,9 +5,11 @@ from sqlalchemy import select
 
 from driftline.monitor import drift_job, results
 from driftline.monitor.jobs import JobContext
+from driftline.monitor.judge import judge
 from driftline.monitor.results import Result
+from driftline.monitor.watch import watched_versions
 from driftline.store import schema
-from driftline.store.records import now_us
+from driftline.store.records import Arm, now_us
 
 
 def verdicts(context: JobContext) -> dict[str, str]:
@@ -62,6 +64,20 @@ def test_only_rows_of_the_window_are_judged(sqlite_context: JobContext, tiny: Ti
     send(sqlite_context, tiny, rows(1_500, seed=3), at_us=now - 60 * MINUTE_US)
     drift_job.run(at(sqlite_context, now))
     assert verdicts(sqlite_context)["income"] == "no drift"
+
+
+def test_a_window_that_begins_within_a_minute_holds_that_minute_whole(
+    sqlite_context: JobContext, tiny: TinyModel
+) -> None:
+    save_reference(sqlite_context, tiny)
+    minute = now_us() // MINUTE_US * MINUTE_US
+    send(sqlite_context, tiny, rows(500, seed=2), at_us=minute)
+    with sqlite_context.engine.connect() as connection:
+        (version,) = watched_versions(connection, 0)
+        window = (minute + MINUTE_US // 2, minute + MINUTE_US)
+        judged = judge(connection, version, Arm.CHAMPION, window, sqlite_context.drift)
+    assert judged is not None
+    assert (judged.window, judged.rows) == ((minute, minute + MINUTE_US), 500)
 
 
 def test_every_run_is_recorded_with_its_times_and_result(context: JobContext, tiny: TinyModel) -> None:
