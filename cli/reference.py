@@ -37,7 +37,7 @@ def build(model_uri: str, data: Path | None, to_mlflow: bool) -> None:
     identity = context.link.resolve(model_uri)
     found = training_data.find(context.link, identity, data)
     click.echo(f"{len(found.frame)} rows from {found.source}")
-    bar: "ProgressBar[int]"
+    bar: ProgressBar[int]
     with click.progressbar(length=len(found.frame), label="the model's answers") as bar:
         built = references.build(context.link, identity, found.frame, found.source, progress=bar.update)
     click.echo(

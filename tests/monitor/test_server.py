@@ -112,9 +112,9 @@ def test_the_newest_run_is_linked_on_the_configured_mlflow_only(
 ) -> None:
     save_reference(sqlite_context, tiny)
     (version,) = sqlite_context.watched()
+    made = {"job": "report", "started_at": 1, "result": "success", "mlflow_run_id": tiny.run_id}
     with sqlite_context.engine.begin() as connection:
-        connection.execute(insert(schema.job_run).values(
-            job="report", model_version_id=version.id, started_at=1, result="success", mlflow_run_id=tiny.run_id))  # fmt: skip
+        connection.execute(insert(schema.job_run).values(model_version_id=version.id, **made))
     assert client(sqlite_context).get("/r/tiny/report/latest").status_code == 404
     web = replace(sqlite_context, monitor=replace(sqlite_context.monitor, mlflow_url="http://mlflow.example/"))
     found = client(web).get("/r/tiny/report/latest")
