@@ -109,6 +109,8 @@ class Loader:
                 del self._loading[path]
         except (SpoolError, OSError) as error:
             self._loading.pop(path, None)
+            if not path.exists():  # another loader has loaded and removed it
+                return LoadReport()
             if path not in self._troubled:
                 _log.error("spool %s is not loaded: %s", path.name, error)
             self._troubled.add(path)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from driftline.store import partitions, schema
 from driftline.store.batch_rows import BodyPolicy, Prepared, Refused, prepare, write
@@ -193,17 +194,16 @@ class SpoolLoading:
 
 
 def _ensure_spool(connection: Connection, meta: Meta) -> int:
+    """Return the spool's key; two loaders may meet here, one of them makes the rows."""
+    new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     t = schema.spool
-    found = connection.scalar(select(t.c.id).where(t.c.uuid == meta.uuid))
-    if found is None:
-        values = {"uuid": meta.uuid, "host": meta.host, "pid": meta.pid, "started_at": meta.started_at_us}
-        key = connection.execute(insert(t).values(**values)).inserted_primary_key
-        assert key is not None
-        found = key[0]
-        connection.execute(insert(schema.spool_position).values(
-            spool_id=found, segment=0, offset=0, seq=0, stored=0, dropped=0, quarantined=0, updated_at=now_us()
-        ))  # fmt: skip
-    return int(found)
+    values = {"uuid": meta.uuid, "host": meta.host, "pid": meta.pid, "started_at": meta.started_at_us}
+    connection.execute(new(t).values(**values).on_conflict_do_nothing())
+    key = connection.execute(select(t.c.id).where(t.c.uuid == meta.uuid)).scalar_one()
+    zeros = {"segment": 0, "offset": 0, "seq": 0, "stored": 0, "dropped": 0, "quarantined": 0}
+    position = new(schema.spool_position).values(spool_id=key, updated_at=now_us(), **zeros)
+    connection.execute(position.on_conflict_do_nothing())
+    return int(key)
 
 
 def _lock_position(connection: Connection, spool_id: int) -> Position:
