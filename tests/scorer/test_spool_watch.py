@@ -39,16 +39,16 @@ def test_what_is_loaded_moves_from_pending_to_stored(store_url: str, spool: Spoo
     watch.look(engine)
     assert (watch.state.stored, watch.state.in_memory + watch.state.on_disk) == (0, 5)
     assert watch.state.oldest_pending_us == AT_US
-    servers.wait_until(
-        lambda: Loader(engine, spool.folder.parent, LoaderSettings()).load_once() and _stored(watch, engine)
-    )
+    loader = Loader(engine, spool.folder.parent, LoaderSettings())
+
+    def all_stored() -> bool:
+        loader.load_once()
+        watch.look(engine)
+        return watch.state.stored == 5
+
+    servers.wait_until(all_stored)
     assert (watch.state.in_memory, watch.state.on_disk, watch.state.oldest_pending_us) == (0, 0, 0)
     engine.dispose()
-
-
-def _stored(watch: SpoolWatch, engine: object) -> bool:
-    watch.look(engine)  # type: ignore[arg-type]
-    return watch.state.stored == 5
 
 
 def test_a_database_that_does_not_answer_leaves_the_spools_in_sight(spool: Spool) -> None:
