@@ -11,6 +11,7 @@ until it is found.
 import argparse
 import sys
 from collections import deque
+from itertools import pairwise
 
 import numpy as np
 from accuracy import SHAPES
@@ -27,6 +28,8 @@ WINDOWS = (1, 6, 24)
 NUMERIC = list(SHAPES)[:11]
 CATEGORIES = (2, 2, 3, 4, 6, 10, 20, 35, 50)
 REFERENCE_ROWS = 10_000
+# Their fourth moment is infinite: single rows move the Wasserstein distance of a whole day.
+POWER_LAWS = {f"c{NUMERIC.index(shape)}" for shape in ("student", "pareto")}
 COLUMNS = [
     PredictionColumn("input", f"c{i}", f"c{i}", ColumnType.DOUBLE if i < len(NUMERIC) else ColumnType.STRING)
     for i in range(20)
@@ -46,16 +49,19 @@ def rows_of(rng: Rng, rows: int, shift: float = 0.0) -> dict[str, NDArray[np.gen
 
 
 def month(reference: Reference, rng: Rng, rows: int) -> tuple[int, int]:
-    """Return alarm episodes and hours with an alarm of one month without drift."""
+    """Return alarm episodes of one month without drift: of all columns, and of all but the power laws."""
     recent: deque[Profile] = deque(maxlen=max(WINDOWS))
-    episodes = hours = 0
-    alarmed = False
+    hours: list[set[str]] = [set()]
     for _ in range(HOURS):
         recent.append(one_hour(reference, rng, rows))
-        was, alarmed = alarmed, any(drifted(reference, list(recent)[-span:]) for span in WINDOWS)
-        episodes += alarmed and not was
-        hours += alarmed
-    return episodes, hours
+        hours.append({name for span in WINDOWS for name in drifted(reference, list(recent)[-span:])})
+    return episodes(hours, set()), episodes(hours, POWER_LAWS)
+
+
+def episodes(hours: list[set[str]], without: set[str]) -> int:
+    """Return how many runs of hours have a drifted column."""
+    alarmed = [bool(columns - without) for columns in hours]
+    return sum(now and not before for before, now in pairwise(alarmed))
 
 
 def delay(reference: Reference, rng: Rng, rows: int) -> int:
@@ -90,7 +96,7 @@ def main() -> int:
     parser.add_argument("--shifts", type=int, default=9)
     parser.add_argument("--rows-per-hour", type=int, nargs="+", default=[20, 100, 1000])
     options = parser.parse_args()
-    print("| rows per hour | months | alarm episodes per month | hours alarmed | median rows to find 0.3 sd |")
+    print("| rows per hour | months | alarm episodes per month | without power laws | median rows to find 0.3 sd |")
     print("|---|---|---|---|---|")
     for rows in options.rows_per_hour:
         found, late = [], []
@@ -102,9 +108,8 @@ def main() -> int:
                 found.append(month(reference, rng, rows))
             if k < options.shifts:
                 late.append(delay(reference, rng, rows))
-        episodes, hours = np.mean(found, axis=0)
-        share = hours / HOURS
-        print(f"| {rows} | {options.months} | {episodes:.2f} | {share:.2%} | {np.median(late):.0f} |", flush=True)
+        every, tame = np.mean(found, axis=0)
+        print(f"| {rows} | {options.months} | {every:.2f} | {tame:.2f} | {np.median(late):.0f} |", flush=True)
     return 0
 
 

@@ -61,7 +61,7 @@ def compare(reference: Reference, window: Profile, settings: DriftSettings | Non
     """Judge every column of a window, inputs and outputs.
 
     Args:
-        reference: what to compare with. One without calibration is calibrated first, which takes about 0.2 s per
+        reference: what to compare with. One without calibration is calibrated first, which takes about 0.3 s per
             column each time: ``calibrate`` it once and keep the result.
         window: a profile on the reference's bins.
         settings: of the judgement; the defaults when absent.

@@ -216,7 +216,7 @@ class NumericState:
             bins=bins,
             counts=self.counts[start:stop],
             offset_sums=sums,
-            square_sum=_to_float(self.squares[position]) / SQUARE_UNIT**2 * bins.scale**2,
+            square_sum=_to_float(self.squares[position]) / SQUARE_UNIT**2 * bins.scale * bins.scale,
             least=float(self.least[position]),
             greatest=float(self.greatest[position]),
             **{name: int(count) for name, count in zip(TALLIES, self.tallies[position], strict=True)},

@@ -89,3 +89,15 @@ def test_the_reference_being_a_sample_widens_the_noise(calibrated: Reference) ->
 def test_what_was_not_simulated_is_refused(calibrated: Reference) -> None:
     with pytest.raises(ValueError, match="no simulated scores of wasserstein for words"):
         noise(calibrated, "words", "wasserstein", 100, 100, 0.01)
+
+
+@pytest.mark.parametrize("type_", [ColumnType.DOUBLE, ColumnType.LONG, ColumnType.STRING, ColumnType.JSON])
+@pytest.mark.parametrize("cells", [
+    [], [None], [7], [7, 7], [1, 2], [3, None, 4, 5, 6], [1e300, -1e300, 1.0, 5e-324], list(range(45)),
+    [0.0] * 300 + [1e9],
+])  # fmt: skip
+def test_any_small_or_strange_reference_is_calibrated(type_: ColumnType, cells: list[Any]) -> None:
+    column = PredictionColumn("input", "x", "x", type_)
+    data = {"x": np.array([None, *cells], dtype=object)[1:]}
+    tables = calibrate(build_reference([column], data, source="", made_at_us=0)).calibration["columns"]["x"]  # type: ignore[index]
+    assert all(np.isfinite(row).all() and (np.diff(row) >= 0).all() for table in tables.values() for row in table)
