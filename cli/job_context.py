@@ -11,6 +11,13 @@ from driftline.store.errors import ConfigurationError
 from driftline.store.migrate import prepare
 from driftline.store.settings import load_base, load_section
 
+# MLflow's client would retry for minutes, where whoever asks here is told and jobs come again; and it prints.
+_MLFLOW_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
 
 def open_context(monitor_flags: dict[str, Any] | None = None) -> JobContext:
     """Read the settings and open the store; SQLite is created and upgraded, PostgreSQL checked.
@@ -19,8 +26,8 @@ def open_context(monitor_flags: dict[str, Any] | None = None) -> JobContext:
         ConfigurationError: a setting is wrong, or the home cannot be made.
         StoreUnreachable, SchemaMismatch: see the store.
     """
-    # MLflow's client would retry for minutes; whoever asks here is told, and jobs come again.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    for variable, value in _MLFLOW_DEFAULTS.items():
+        os.environ.setdefault(variable, value)
     base = load_base()
     monitor = load_section(MonitorSettings, "monitor", monitor_flags)
     report = load_section(ReportSettings, "report")

@@ -4,7 +4,6 @@ A reference lies beside its model: in the model's own run under ``driftline/<mod
 sample of its rows. The tag ``driftline.reference`` on the model version and on the LoggedModel names that folder.
 """
 
-import os
 import tempfile
 import urllib.parse
 import urllib.request
@@ -33,9 +32,6 @@ class MlflowUnreachable(DriftlineError):
 
 class MlflowLink:
     """MLflow as the environment configures it (``MLFLOW_TRACKING_URI`` and its kin); cheap to make."""
-
-    def __init__(self) -> None:
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
     @property
     def client(self) -> "MlflowClient":

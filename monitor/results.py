@@ -95,15 +95,12 @@ def job_clock(connection: Connection, job: str, model_version_id: int) -> JobClo
     )
 
 
-def newest_mlflow_run(connection: Connection, model_name: str, job: str) -> str | None:
-    """Return the id of the newest MLflow run that a job of the model made."""
-    t, v = schema.job_run, schema.model_version
-    query = (
-        select(t.c.mlflow_run_id)
-        .join(v, v.c.id == t.c.model_version_id)
-        .where(v.c.name == model_name, t.c.job == job, t.c.mlflow_run_id.is_not(None))
-    )
-    return connection.scalar(query.order_by(t.c.started_at.desc()).limit(1))
+def newest_mlflow_run(connection: Connection, model_name: str) -> str | None:
+    """Return the id of the MLflow run that holds the model's newest report, made by the job or by the command."""
+    t, v = schema.report, schema.model_version
+    query = select(t.c.mlflow_run_id).join(v, v.c.id == t.c.model_version_id)
+    query = query.where(v.c.name == model_name, t.c.mlflow_run_id.is_not(None))
+    return connection.scalar(query.order_by(t.c.made_at.desc(), t.c.id.desc()).limit(1))
 
 
 def save_drift(

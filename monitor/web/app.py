@@ -15,7 +15,7 @@ from starlette.routing import Route
 from driftline.monitor.jobs import JobContext
 from driftline.monitor.results import newest_mlflow_run
 from driftline.monitor.schedule import Schedule
-from driftline.monitor.status import StatusReader
+from driftline.monitor.status import CHECKS, StatusReader
 from driftline.monitor.web.status_document import status_document
 
 _TEMPLATES = Environment(
@@ -63,12 +63,15 @@ class Pages:
         return HTMLResponse(_TEMPLATES.get_template("status.html").render(status=document), headers=_HEADERS)
 
     async def latest(self, request: Request) -> Response:
-        """Redirect to the newest MLflow run that a check of a model made; only ever to the configured MLflow."""
+        """Redirect to the MLflow run of the model's newest report, which tells of every check.
+
+        It only ever leads to the configured MLflow.
+        """
         model, check = request.path_params["model"], request.path_params["check"]
         base = mlflow_url(self.context)
         if base is None:
             return PlainTextResponse("MLflow has no web address here: set mlflow_url in [monitor]\n", status_code=404)
-        found = await run_in_threadpool(self._latest_run, model, check)
+        found = await run_in_threadpool(self._latest_run, model) if check in CHECKS else None
         if found is None:
             return PlainTextResponse(
                 "no MLflow run yet: make one with `driftline report MODEL --to-mlflow`\n", status_code=404
@@ -79,9 +82,9 @@ class Pages:
     def _document(self) -> dict[str, Any]:
         return status_document(self.context, self.status, self.schedule)
 
-    def _latest_run(self, model: str, check: str) -> tuple[str, str] | None:
+    def _latest_run(self, model: str) -> tuple[str, str] | None:
         with self.context.engine.connect() as connection:
-            run = newest_mlflow_run(connection, model, check)
+            run = newest_mlflow_run(connection, model)
         if run is None:
             return None
         return self.context.link.experiment_of(run) or "0", run

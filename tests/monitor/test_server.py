@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,11 +18,13 @@ import requests
 import servers
 import uvicorn
 from monitor_rig import TinyModel, rows, save_reference, send
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from driftline.monitor import drift_job, results
 from driftline.monitor.collector import MonitorCollector, exposition
 from driftline.monitor.jobs import JobContext, JobReport
+from driftline.monitor.report import drift_report
+from driftline.monitor.report.drift_report import DriftReport
 from driftline.monitor.schedule import Job, Schedule, _every, jobs, run_job
 from driftline.monitor.status import StatusReader
 from driftline.monitor.web.app import Pages, build_app
@@ -112,15 +115,16 @@ def test_the_newest_run_is_linked_on_the_configured_mlflow_only(
 ) -> None:
     save_reference(sqlite_context, tiny)
     (version,) = sqlite_context.watched()
-    made = {"job": "report", "started_at": 1, "result": "success", "mlflow_run_id": tiny.run_id}
-    with sqlite_context.engine.begin() as connection:
-        connection.execute(insert(schema.job_run).values(model_version_id=version.id, **made))
+    report = DriftReport((0, 1), b"", {})
+    drift_report.keep(sqlite_context, version, report)
+    drift_report.note_run(sqlite_context, version, report, tiny.run_id)
     assert client(sqlite_context).get("/r/tiny/report/latest").status_code == 404
     web = replace(sqlite_context, monitor=replace(sqlite_context.monitor, mlflow_url="http://mlflow.example/"))
     found = client(web).get("/r/tiny/report/latest")
     assert found.status_code == 302
     assert found.headers["location"] == f"http://mlflow.example/#/experiments/1/runs/{tiny.run_id}"
     assert client(web).get("/r/nobody/report/latest").status_code == 404
+    assert client(web).get("/r/tiny/nothing/latest").status_code == 404
 
 
 def test_a_job_that_raises_is_an_error_and_the_others_run(sqlite_context: JobContext) -> None:
@@ -195,3 +199,35 @@ def test_the_monitor_runs_its_jobs_shows_them_and_ends_at_a_signal(
     assert read(f"{url}/healthz") == "ok\n"
     child.send_signal(signal.SIGTERM)
     assert child.wait(20) == 0
+
+
+def test_a_job_never_runs_twice_at_a_time_and_missed_starts_become_one(sqlite_context: JobContext) -> None:
+    running, most, starts = 0, 0, 0
+
+    def slow(context: JobContext) -> JobReport:
+        nonlocal running, most, starts
+        running, starts = running + 1, starts + 1
+        most = max(most, running)
+        time.sleep(0.5)
+        running -= 1
+        return JobReport("slow", 0.5, {})
+
+    schedule = Schedule(sqlite_context, lambda: None)
+    schedule._jobs = {"slow": Job("slow", slow, _every(0.05), 0.05, at_start=True)}
+    schedule.start()
+    servers.wait_until(lambda: starts >= 3, 20, what="three starts")
+    schedule.stop()
+    assert most == 1
+    assert starts == 3
+
+
+def test_a_check_that_fails_leaves_the_heartbeat_moving(sqlite_context: JobContext) -> None:
+    def fails(context: JobContext) -> JobReport:
+        raise RuntimeError
+
+    schedule = Schedule(sqlite_context, lambda: None)
+    schedule._jobs = {"fails": Job("fails", fails, _every(0.05), 0.05, at_start=True)}
+    schedule.start()
+    time.sleep(0.3)
+    assert schedule.is_alive
+    schedule.stop()
