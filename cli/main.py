@@ -51,3 +51,10 @@ def main() -> None:
     except DriftlineError as error:
         click.echo(f"driftline: {error}", err=True)
         sys.exit(error.exit_code)
+    except Exception as error:
+        from driftline.store.failures import describe, is_store_trouble
+
+        if not is_store_trouble(error):
+            raise
+        click.echo(f"driftline: the store went away ({describe(error)}): start it and run this again", err=True)
+        sys.exit(1)

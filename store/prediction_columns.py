@@ -48,10 +48,19 @@ class PredictionColumn:
 
 
 _TENSOR_TYPES = {
-    "float64": ColumnType.DOUBLE, "float32": ColumnType.FLOAT, "float16": ColumnType.FLOAT,
-    "int64": ColumnType.LONG, "int32": ColumnType.INTEGER, "int16": ColumnType.INTEGER, "int8": ColumnType.INTEGER,
-    "uint8": ColumnType.INTEGER, "uint16": ColumnType.INTEGER, "uint32": ColumnType.LONG,
-    "bool": ColumnType.BOOLEAN, "str": ColumnType.STRING, "object": ColumnType.STRING,
+    "float64": ColumnType.DOUBLE,
+    "float32": ColumnType.FLOAT,
+    "float16": ColumnType.FLOAT,
+    "int64": ColumnType.LONG,
+    "int32": ColumnType.INTEGER,
+    "int16": ColumnType.INTEGER,
+    "int8": ColumnType.INTEGER,
+    "uint8": ColumnType.INTEGER,
+    "uint16": ColumnType.INTEGER,
+    "uint32": ColumnType.LONG,
+    "bool": ColumnType.BOOLEAN,
+    "str": ColumnType.STRING,
+    "object": ColumnType.STRING,
 }
 # A tensor output of this many columns at most (class probabilities) becomes one column each.
 MAX_OUTPUT_TENSOR_COLUMNS = 64

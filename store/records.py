@@ -93,14 +93,29 @@ class Invocation:
 
     def pack(self) -> bytes:
         """Return the payload of a spool record; ``unpack`` is its inverse."""
-        return b"".join((
-            _HEADER.pack(
-                self.id, self.received_at_us, min(self.latency_us, 0xFFFFFFFF), min(self.parse_us, 0xFFFFFFFF),
-                min(self.predict_us, 0xFFFFFFFF), min(self.encode_us, 0xFFFFFFFF), self.status, self.arm, _VERSION,
-                len(self.content_type), len(self.client_request_id), len(self.request), len(self.response),
-            ),
-            self.content_type, self.client_request_id, self.request, self.response,
-        ))
+        return b"".join(
+            (
+                _HEADER.pack(
+                    self.id,
+                    self.received_at_us,
+                    min(self.latency_us, 0xFFFFFFFF),
+                    min(self.parse_us, 0xFFFFFFFF),
+                    min(self.predict_us, 0xFFFFFFFF),
+                    min(self.encode_us, 0xFFFFFFFF),
+                    self.status,
+                    self.arm,
+                    _VERSION,
+                    len(self.content_type),
+                    len(self.client_request_id),
+                    len(self.request),
+                    len(self.response),
+                ),
+                self.content_type,
+                self.client_request_id,
+                self.request,
+                self.response,
+            )
+        )
 
     @classmethod
     def unpack(cls, payload: bytes | memoryview) -> Self:
@@ -112,8 +127,21 @@ class Invocation:
         raw = bytes(payload)
         if len(raw) < _HEADER.size:
             raise ValueError(f"invocation record of {len(raw)} bytes is shorter than its header ({_HEADER.size})")
-        (id_, received, latency, parse, predict, encode, status, arm, version, n_type, n_client, n_request,
-         n_response) = _HEADER.unpack_from(raw)
+        (
+            id_,
+            received,
+            latency,
+            parse,
+            predict,
+            encode,
+            status,
+            arm,
+            version,
+            n_type,
+            n_client,
+            n_request,
+            n_response,
+        ) = _HEADER.unpack_from(raw)
         if version != _VERSION:
             raise ValueError(f"invocation record of version {version}, this driftline reads version {_VERSION}")
         ends = [_HEADER.size]
@@ -122,9 +150,18 @@ class Invocation:
         if ends[-1] != len(raw):
             raise ValueError(f"invocation record of {len(raw)} bytes, its lengths add up to {ends[-1]}")
         return cls(
-            id=id_, received_at_us=received, status=status, arm=Arm(arm), latency_us=latency, parse_us=parse,
-            predict_us=predict, encode_us=encode, content_type=raw[ends[0]:ends[1]],
-            client_request_id=raw[ends[1]:ends[2]], request=raw[ends[2]:ends[3]], response=raw[ends[3]:ends[4]],
+            id=id_,
+            received_at_us=received,
+            status=status,
+            arm=Arm(arm),
+            latency_us=latency,
+            parse_us=parse,
+            predict_us=predict,
+            encode_us=encode,
+            content_type=raw[ends[0] : ends[1]],
+            client_request_id=raw[ends[1] : ends[2]],
+            request=raw[ends[2] : ends[3]],
+            response=raw[ends[3] : ends[4]],
         )
 
 

@@ -5,18 +5,30 @@ Prediction tables are made at run time, one per model and signature (``predictio
 """
 
 from sqlalchemy import (
-    Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
     UniqueConstraint,
 )
 
 from driftline.store.column_types import Identity, InvocationId, Timestamp
 
-metadata = MetaData(naming_convention={
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s",
-    "pk": "pk_%(table_name)s",
-})
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
 
 
 def _id() -> Column[int]:
@@ -28,12 +40,16 @@ def _model_version() -> Column[int]:
 
 
 model_version = Table(
-    "model_version", metadata, _id(),
+    "model_version",
+    metadata,
+    _id(),
     Column("name", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),  # of the signature
     Column("uri", Text, nullable=False),
-    Column("run_id", Text), Column("model_id", Text), Column("alias", Text),
+    Column("run_id", Text),
+    Column("model_id", Text),
+    Column("alias", Text),
     Column("flavor", Text, nullable=False),
     Column("signature", Text),  # JSON
     Column("prediction_table", Text, nullable=False),
@@ -43,7 +59,8 @@ model_version = Table(
 )
 
 prediction_table = Table(
-    "prediction_table", metadata,
+    "prediction_table",
+    metadata,
     Column("table_name", Text, primary_key=True),
     Column("model_name", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
@@ -53,7 +70,10 @@ prediction_table = Table(
 )
 
 reference = Table(
-    "reference", metadata, _id(), _model_version(),
+    "reference",
+    metadata,
+    _id(),
+    _model_version(),
     Column("content", LargeBinary, nullable=False),  # a reference file, whole (profile.reference_file)
     Column("spec_hash", Text, nullable=False),  # of the bins; profiles add only within one
     Column("row_count", Identity, nullable=False),
@@ -63,7 +83,8 @@ reference = Table(
 )
 
 invocation = Table(
-    "invocation", metadata,
+    "invocation",
+    metadata,
     Column("id", InvocationId, primary_key=True),
     Column("received_at", Timestamp, primary_key=True),
     Column("model_version_id", Identity, nullable=False),
@@ -78,13 +99,17 @@ invocation = Table(
     Column("client_request_id", Text),
     Column("error_code", Text),  # MLflow's, from the answer's body
     Column("parse_error", Text),  # why there are no prediction rows although the answer was 2xx
-    Column("request_body", LargeBinary), Column("response_body", LargeBinary),  # zstd, by policy
+    Column("request_body", LargeBinary),
+    Column("response_body", LargeBinary),  # zstd, by policy
     Index("ix_invocation_received_at", "received_at"),
     postgresql_partition_by="RANGE (received_at)",
 )
 
 profile = Table(
-    "profile", metadata, _id(), _model_version(),
+    "profile",
+    metadata,
+    _id(),
+    _model_version(),
     Column("reference_id", Identity, ForeignKey("reference.id"), nullable=False),
     Column("arm", SmallInteger, nullable=False),
     Column("bucket_start", Timestamp, nullable=False),
@@ -92,12 +117,15 @@ profile = Table(
     Column("writer", Text, nullable=False),  # spool uuid, or "backfill", or "rollup"
     Column("row_count", Identity, nullable=False),
     Column("counts", LargeBinary, nullable=False),
-    UniqueConstraint("model_version_id", "reference_id", "arm", "bucket_start", "span_seconds", "writer",
-                     name="uq_profile_bucket"),
+    UniqueConstraint(
+        "model_version_id", "reference_id", "arm", "bucket_start", "span_seconds", "writer", name="uq_profile_bucket"
+    ),
 )
 
 label = Table(
-    "label", metadata, _id(),
+    "label",
+    metadata,
+    _id(),
     Column("invocation_id", InvocationId, nullable=False),
     Column("row_index", Integer, nullable=False),
     Column("value", Text, nullable=False),  # JSON scalar
@@ -107,7 +135,9 @@ label = Table(
 )
 
 job_run = Table(
-    "job_run", metadata, _id(),
+    "job_run",
+    metadata,
+    _id(),
     Column("job", Text, nullable=False),
     Column("model_version_id", Identity, ForeignKey("model_version.id")),
     Column("started_at", Timestamp, nullable=False),
@@ -119,7 +149,10 @@ job_run = Table(
 )
 
 drift_result = Table(
-    "drift_result", metadata, _id(), _model_version(),
+    "drift_result",
+    metadata,
+    _id(),
+    _model_version(),
     Column("job_run_id", Identity, ForeignKey("job_run.id")),
     Column("reference_id", Identity, ForeignKey("reference.id"), nullable=False),
     Column("arm", SmallInteger, nullable=False),
@@ -130,46 +163,62 @@ drift_result = Table(
     Column("window_start", Timestamp, nullable=False),
     Column("window_end", Timestamp, nullable=False),
     Column("window_rows", Identity, nullable=False),
-    Column("score", Double), Column("threshold", Double),  # NULL where there was no verdict
+    Column("score", Double),
+    Column("threshold", Double),  # NULL where there was no verdict
     Column("verdict", Text, nullable=False),  # drift, no drift, insufficient data
     Column("reason", Text, nullable=False),
-    Column("missing_share", Double), Column("reference_missing_share", Double),
-    Column("unseen_share", Double), Column("out_of_range_share", Double),
+    Column("missing_share", Double),
+    Column("reference_missing_share", Double),
+    Column("unseen_share", Double),
+    Column("out_of_range_share", Double),
     Column("computed_at", Timestamp, nullable=False),
     Index(None, "model_version_id", "computed_at"),
 )
 
 quality_result = Table(
-    "quality_result", metadata, _id(), _model_version(),
+    "quality_result",
+    metadata,
+    _id(),
+    _model_version(),
     Column("job_run_id", Identity, ForeignKey("job_run.id")),
     Column("check_name", Text, nullable=False),
     Column("column_name", Text, nullable=False),
     Column("window_start", Timestamp, nullable=False),
     Column("window_end", Timestamp, nullable=False),
     Column("window_rows", Identity, nullable=False),
-    Column("value", Double), Column("threshold", Double),
+    Column("value", Double),
+    Column("threshold", Double),
     Column("breached", Boolean),
     Column("computed_at", Timestamp, nullable=False),
     Index(None, "model_version_id", "computed_at"),
 )
 
 performance_result = Table(
-    "performance_result", metadata, _id(), _model_version(),
+    "performance_result",
+    metadata,
+    _id(),
+    _model_version(),
     Column("job_run_id", Identity, ForeignKey("job_run.id")),
     Column("arm", SmallInteger, nullable=False),
     Column("metric", Text, nullable=False),
     Column("estimated", Boolean, nullable=False),
     Column("window_start", Timestamp, nullable=False),
     Column("window_end", Timestamp, nullable=False),
-    Column("labelled_rows", Identity, nullable=False), Column("window_rows", Identity, nullable=False),
-    Column("value", Double), Column("low", Double), Column("high", Double), Column("threshold", Double),
+    Column("labelled_rows", Identity, nullable=False),
+    Column("window_rows", Identity, nullable=False),
+    Column("value", Double),
+    Column("low", Double),
+    Column("high", Double),
+    Column("threshold", Double),
     Column("breached", Boolean),
     Column("computed_at", Timestamp, nullable=False),
     Index(None, "model_version_id", "computed_at"),
 )
 
 event = Table(
-    "event", metadata, _id(),
+    "event",
+    metadata,
+    _id(),
     Column("at", Timestamp, nullable=False),
     Column("kind", Text, nullable=False),  # alias moved, model loaded, reference changed
     Column("model_version_id", Identity, ForeignKey("model_version.id")),
@@ -178,16 +227,23 @@ event = Table(
 )
 
 report = Table(
-    "report", metadata, _id(), _model_version(),
-    Column("window_start", Timestamp, nullable=False), Column("window_end", Timestamp, nullable=False),
+    "report",
+    metadata,
+    _id(),
+    _model_version(),
+    Column("window_start", Timestamp, nullable=False),
+    Column("window_end", Timestamp, nullable=False),
     Column("made_at", Timestamp, nullable=False),
-    Column("html", LargeBinary, nullable=False), Column("content", LargeBinary, nullable=False),  # zstd; content is JSON
+    Column("html", LargeBinary, nullable=False),
+    Column("content", LargeBinary, nullable=False),  # zstd; content is JSON
     Column("mlflow_run_id", Text),
     UniqueConstraint("model_version_id", "window_start", "window_end"),
 )
 
 spool = Table(
-    "spool", metadata, _id(),
+    "spool",
+    metadata,
+    _id(),
     Column("uuid", Text, nullable=False, unique=True),
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
@@ -195,30 +251,39 @@ spool = Table(
 )
 
 spool_position = Table(
-    "spool_position", metadata,
+    "spool_position",
+    metadata,
     Column("spool_id", Identity, ForeignKey("spool.id"), primary_key=True),
     Column("segment", Integer, nullable=False),
     Column("offset", Identity, nullable=False),  # bytes; the next record of that segment begins here
     Column("seq", Identity, nullable=False),  # the last sequence number that is accounted for
-    Column("stored", Identity, nullable=False), Column("dropped", Identity, nullable=False),
+    Column("stored", Identity, nullable=False),
+    Column("dropped", Identity, nullable=False),
     Column("quarantined", Identity, nullable=False),  # of stored: those that lie in dead_letter
     Column("updated_at", Timestamp, nullable=False),
 )
 
 spool_gap = Table(
-    "spool_gap", metadata, _id(),
+    "spool_gap",
+    metadata,
+    _id(),
     Column("spool_id", Identity, ForeignKey("spool.id"), nullable=False),
-    Column("first_seq", Identity, nullable=False), Column("last_seq", Identity, nullable=False),
+    Column("first_seq", Identity, nullable=False),
+    Column("last_seq", Identity, nullable=False),
     Column("record_count", Identity, nullable=False),
     Column("reason", Text, nullable=False),
-    Column("from_at", Timestamp), Column("to_at", Timestamp),
+    Column("from_at", Timestamp),
+    Column("to_at", Timestamp),
 )
 
 dead_letter = Table(
-    "dead_letter", metadata, _id(),
+    "dead_letter",
+    metadata,
+    _id(),
     Column("spool_id", Identity, ForeignKey("spool.id"), nullable=False),
     Column("seq", Identity, nullable=False),
-    Column("reason", Text, nullable=False), Column("error", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("error", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("at", Timestamp, nullable=False),
 )

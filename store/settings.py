@@ -20,6 +20,7 @@ from driftline.store.errors import ConfigurationError
 
 SECTIONS = ("spool", "loader", "scorer", "monitor", "report", "drift")
 _TOP_LEVEL = ("home", "store", "config")
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 T = TypeVar("T")
 
@@ -50,8 +51,9 @@ def load_base(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str]
     return _build(BaseSettings, "", flags or {}, environ)
 
 
-def load_section(cls: type[T], section: str, flags: Mapping[str, Any] | None = None,
-                 environ: Mapping[str, str] = os.environ) -> T:
+def load_section(
+    cls: type[T], section: str, flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ
+) -> T:
     """Return the frozen dataclass ``cls`` filled from the table ``section``.
 
     Args:
@@ -135,23 +137,17 @@ def _to(raw: Any, target: Any) -> Any:
             raise ValueError(raw)
         return raw
     if target is bool:
-        if isinstance(raw, bool):
-            return raw
-        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[str(raw).lower()] \
-            if str(raw).lower() in ("true", "1", "yes", "false", "0", "no") else _refuse(raw)
-    if isinstance(raw, bool) or isinstance(raw, (dict, list)):
-        _refuse(raw)
-    if target is int and isinstance(raw, float) and not raw.is_integer():
-        _refuse(raw)
+        if (found := _TRUTH.get(str(raw).lower())) is None:
+            raise ValueError(raw)
+        return found
+    if isinstance(raw, (bool, dict, list)) or (target is int and isinstance(raw, float) and not raw.is_integer()):
+        raise ValueError(raw)
     return target(raw)
-
-
-def _refuse(raw: Any) -> Any:
-    raise ValueError(raw)
 
 
 def _say(target: Any) -> str:
     if typing.get_origin(target) is typing.Literal:
         return " or ".join(repr(a) for a in typing.get_args(target))
     return {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}.get(
-        target, str(target))
+        target, str(target)
+    )

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 from click.testing import CliRunner
+
 from driftline.cli.main import COMMANDS, root
 
 

@@ -4,7 +4,6 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +27,13 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     folder = tmp_path_factory.mktemp("demo") / "driftline-demo"
     command = [Path(sys.executable).with_name("driftline"), "demo", "--exit", "--folder", folder]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder.parent)
     logs = "".join(f"== {log.name}\n{log.read_text()[-2000:]}\n" for log in sorted((folder / "logs").glob("*.log")))
     assert done.returncode == 0, done.stdout + done.stderr + logs
-    yield Demo(folder, done.stdout)
+    return Demo(folder, done.stdout)
 
 
 def test_the_first_phase_reports_no_drift(demo: Demo) -> None:

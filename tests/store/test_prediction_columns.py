@@ -1,9 +1,10 @@
 import json
 from typing import Any
 
-from driftline.store.prediction_columns import ColumnType, prediction_columns
 from hypothesis import given
 from hypothesis import strategies as st
+
+from driftline.store.prediction_columns import ColumnType, prediction_columns
 
 
 def signature(inputs: list[dict[str, Any]] | None, outputs: list[dict[str, Any]] | None = None) -> dict[str, Any]:
@@ -15,10 +16,14 @@ def tensor(dtype: str, *shape: int) -> dict[str, Any]:
 
 
 def test_inputs_come_first_in_the_order_of_the_signature() -> None:
-    columns = prediction_columns(signature([{"name": "Age", "type": "double"}, {"name": "city", "type": "string"}],
-                                           [tensor("int64", -1)]))
+    columns = prediction_columns(
+        signature([{"name": "Age", "type": "double"}, {"name": "city", "type": "string"}], [tensor("int64", -1)])
+    )
     assert [(c.column_name, c.type) for c in columns] == [
-        ("in_age", ColumnType.DOUBLE), ("in_city", ColumnType.STRING), ("out_prediction", ColumnType.LONG)]
+        ("in_age", ColumnType.DOUBLE),
+        ("in_city", ColumnType.STRING),
+        ("out_prediction", ColumnType.LONG),
+    ]
 
 
 def test_class_probabilities_become_a_column_each() -> None:

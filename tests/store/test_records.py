@@ -1,9 +1,10 @@
 import uuid
 
 import pytest
-from driftline.store.records import Arm, Invocation, ModelIdentity, new_invocation_id
 from hypothesis import given
 from hypothesis import strategies as st
+
+from driftline.store.records import Arm, Invocation, ModelIdentity, new_invocation_id
 
 INVOCATIONS = st.builds(
     Invocation,

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+
 from driftline.store.errors import ConfigurationError
 from driftline.store.settings import load_base, load_section
 
@@ -42,15 +43,18 @@ def test_the_default_store_is_sqlite_in_the_home() -> None:
     assert base.spool_folder == Path("/somewhere/spool")
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("[spool]\nring_byte = 1\n", "unknown setting `ring_byte`.*did you mean `ring_bytes`"),
-    ("[spool]\nring_bytes = 'many'\n", "ring_bytes in .* should be a whole number, found 'many'"),
-    ("[spool]\nring_bytes = 1.5\n", "should be a whole number"),
-    ("[spool]\nmode = 'disk'\n", "should be 'process' or 'power', found 'disk'"),
-    ("[spool]\nenabled = 'perhaps'\n", "should be true or false"),
-    ("spool = 3\n", r"write `\[spool\]`"),
-    ("[spool\n", "cannot be read"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[spool]\nring_byte = 1\n", "unknown setting `ring_byte`.*did you mean `ring_bytes`"),
+        ("[spool]\nring_bytes = 'many'\n", "ring_bytes in .* should be a whole number, found 'many'"),
+        ("[spool]\nring_bytes = 1.5\n", "should be a whole number"),
+        ("[spool]\nmode = 'disk'\n", "should be 'process' or 'power', found 'disk'"),
+        ("[spool]\nenabled = 'perhaps'\n", "should be true or false"),
+        ("spool = 3\n", r"write `\[spool\]`"),
+        ("[spool\n", "cannot be read"),
+    ],
+)
 def test_a_bad_file_stops_the_start_and_names_the_mistake(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         load_section(Example, "spool", environ=write(tmp_path, text))
