@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Any
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 # PostgreSQL's classes: data exception, integrity constraint violation, program limit exceeded (a row too big).
 _POISON_CLASSES = ("22", "23", "54")
@@ -27,7 +27,14 @@ def is_poison(error: Exception) -> bool:
 def is_store_trouble(error: Exception) -> bool:
     """Return whether the database is away, full, locked or not as expected: something that waiting may mend."""
     original = original_error(error)
-    return not is_poison(error) and (isinstance(error, DBAPIError | sqlite3.Error) or _is_from_driver(original))
+    return not is_poison(error) and (isinstance(error, SQLAlchemyError | sqlite3.Error) or _is_from_driver(original))
+
+
+def next_step(error: Exception) -> str:
+    """Return what to do about store trouble, for a log line."""
+    state = sqlstate(error) or ""
+    no_table = state in ("42P01", "42703") or "no such table" in str(original_error(error))
+    return "run `driftline store upgrade`" if no_table else "waiting for it"
 
 
 def describe(error: Exception) -> str:

@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 
 from driftline.store import partitions
 from driftline.store.errors import SpoolError
-from driftline.store.failures import describe, is_store_trouble
+from driftline.store.failures import describe, is_store_trouble, next_step
 from driftline.store.loader_settings import LoaderSettings
 from driftline.store.records import now_us
 from driftline.store.spool.adoption import adopt_orphans, remove_loaded, spools
@@ -45,25 +45,15 @@ class Loader:
         self._upkeep_at = self._adoption_at = float("-inf")
         self._troubled: set[Path] = set()
 
-    def load_once(self, stop: threading.Event | None = None) -> LoadReport:
-        """Load everything that is there now; ``stop`` ends the pass after the batch at hand.
+    def load_once(self) -> LoadReport:
+        """Load everything that is there now.
 
         Raises:
             Exception: of the database where it is away.
         """
         total = LoadReport()
-        self._keep_up()
-        active = spools(self._folder)
-        for gone in self._loading.keys() - set(active):
-            del self._loading[gone]
-        while active and not (stop is not None and stop.is_set()):
-            still = []
-            for path in active:
-                report = self._load(path)
-                total += report
-                if report.moved:
-                    still.append(path)
-            active = still
+        while (report := self._load_round()).moved:
+            total += report
         return total
 
     def run(self, stop: threading.Event) -> None:
@@ -71,34 +61,43 @@ class Loader:
         wait = _FIRST_WAIT_SECONDS
         away = False
         deadline: float | None = None
-        while True:
+        while deadline is None or time.monotonic() < deadline:
             if stop.is_set() and deadline is None:
                 deadline = time.monotonic() + self._settings.drain_seconds
                 self._adoption_at = float("-inf")
             try:
-                report = self.load_once(None if deadline is not None else stop)
+                report = self._load_round()
             except Exception as error:
                 if not is_store_trouble(error):
                     raise
-                self._forget()
+                self._begin_anew()
                 if not away:
-                    _log.warning("the store does not take rows (%s): waiting for it", describe(error))
+                    _log.warning("the store does not take rows (%s): %s", describe(error), next_step(error))
                 away = True
                 pause = random.uniform(0, wait)  # noqa: S311 - jitter
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
             else:
-                if away:
+                if away and report.moved:
                     _log.warning("the store takes rows again")
-                away, wait = False, _FIRST_WAIT_SECONDS
+                    away, wait = False, _FIRST_WAIT_SECONDS
                 if deadline is not None and not report.moved:
                     return
                 pause = 0.0 if report.moved else self._settings.poll_interval_seconds
             if deadline is None:
                 stop.wait(pause)
-            elif time.monotonic() + pause > deadline:
-                return
             else:
-                time.sleep(pause)
+                time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+
+    def _load_round(self) -> LoadReport:
+        """Load at most one batch of every spool."""
+        self._keep_up()
+        active = spools(self._folder)
+        for gone in self._loading.keys() - set(active):
+            del self._loading[gone]
+        total = LoadReport()
+        for path in active:
+            total += self._load(path)
+        return total
 
     def _load(self, path: Path) -> LoadReport:
         try:
@@ -107,16 +106,21 @@ class Loader:
             report = self._loading[path].load_batch()
             if not report.moved and remove_loaded(path):
                 del self._loading[path]
-        except (SpoolError, OSError) as error:
+        except Exception as error:
             self._loading.pop(path, None)
-            if not path.exists():  # another loader has loaded and removed it
-                return LoadReport()
-            if path not in self._troubled:
-                _log.error("spool %s is not loaded: %s", path.name, error)
-            self._troubled.add(path)
+            if is_store_trouble(error):
+                raise
+            if path.exists():  # else another loader has loaded and removed it
+                self._report_once(path, error)
             return LoadReport()
         self._troubled.discard(path)
         return report
+
+    def _report_once(self, path: Path, error: Exception) -> None:
+        if path not in self._troubled:
+            why = error if isinstance(error, SpoolError | OSError) else describe(error)
+            _log.error("spool %s is not loaded: %s", path.name, why)
+        self._troubled.add(path)
 
     def _keep_up(self) -> None:
         now = time.monotonic()
@@ -132,7 +136,7 @@ class Loader:
                 _log.error("a spool whose process is dead cannot be adopted: %s", error)
             self._adoption_at = now
 
-    def _forget(self) -> None:
-        """Begin anew where the store says, on new connections."""
+    def _begin_anew(self) -> None:
+        """Read on from where the store says, on new connections."""
         self._loading.clear()
         self._engine.dispose()

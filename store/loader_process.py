@@ -33,6 +33,7 @@ _NICENESS = 5  # scoring comes first
 def main() -> int:
     """Load until told to stop; return the process's exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # the loader speaks to the store alone
     for noisy in ("mlflow", "alembic"):  # MLflow names the extra inputs of requests
         logging.getLogger(noisy).setLevel(logging.ERROR)
     stop = threading.Event()

@@ -5,18 +5,25 @@ Invariants
 - Rows of any time find a partition: days within reach have their own, all else lies in DEFAULT.
 - A day whose rows already lie in DEFAULT gets its partition all the same: they are moved into it.
 - Two processes never make the same partition: an advisory lock orders them.
+- Loading never waits long for a reader: where a table is in use, its rows lie in DEFAULT until the next try.
 """
 
+import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy.exc import OperationalError
 
 from driftline.store import schema
+
+_log = logging.getLogger(__name__)
 
 DAY_US = 86_400_000_000
 DAYS_AHEAD = 14
 DAYS_BACK = 90  # a backlog older than this is loaded into DEFAULT
+_PATIENCE_SECONDS = 5
+_LOCK_NOT_AVAILABLE = "55P03"
 _LOCK = 0x6472_6966_746C_0003
 
 
@@ -38,10 +45,16 @@ def ensure_days(engine: Engine, days: Iterable[int]) -> None:
     with engine.connect() as connection:
         missing = _missing(connection, wanted)
     for table, day in missing:
-        with engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-            if (table, day) in _missing(connection, [day]):
-                _make(connection, table, day)
+        try:
+            with engine.begin() as connection:
+                connection.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE_SECONDS}s'"))
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+                if (table, day) in _missing(connection, [day]):
+                    _make(connection, table, day)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+            _log.warning("partition %s is not made yet: another session uses the table", partition_name(table, day))
 
 
 def partitioned_tables(connection: Connection) -> list[str]:

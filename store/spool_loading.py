@@ -20,7 +20,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from driftline.store import partitions, schema
 from driftline.store.batch_rows import BodyPolicy, Prepared, Refused, prepare, write
 from driftline.store.engine import writing
-from driftline.store.failures import describe, is_poison
+from driftline.store.errors import SpoolError
+from driftline.store.failures import describe, is_store_trouble
 from driftline.store.loader_settings import LoaderSettings
 from driftline.store.payload import BodyParser
 from driftline.store.prediction_columns import prediction_columns
@@ -92,7 +93,7 @@ class SpoolLoading:
             report = self._commit(batch, self._all_at_once(batch.records))
         except Exception as error:
             self._profiles.forget()
-            if not is_poison(error):
+            if is_store_trouble(error) or isinstance(error, SpoolError | OSError):
                 self._reader.position = self._position
                 raise
             try:
@@ -165,7 +166,7 @@ class SpoolLoading:
                 return self._all_at_once_within(connection, records)
         except Exception as error:
             self._profiles.forget()
-            if not is_poison(error):
+            if is_store_trouble(error) or isinstance(error, SpoolError | OSError):
                 raise
             if len(records) == 1:
                 return self._quarantine(connection, records[0], "refused", describe(error))

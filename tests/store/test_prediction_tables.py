@@ -95,3 +95,15 @@ def test_any_model_name_makes_a_table(engine: Engine, title: str) -> None:
         made = ensure_model_version(connection, identity(name=title))
     assert inspect(engine).has_table(made.table.name)
     assert inspect(engine).has_table("label")
+
+
+def test_a_reader_does_not_stop_the_loader_from_going_on(
+    postgresql_engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(partitions, "_PATIENCE_SECONDS", 1)
+    with postgresql_engine.connect() as reader:
+        reader.execute(text("SELECT count(*) FROM invocation"))
+        partitions.ensure_days(postgresql_engine, [20_000])
+    assert "invocation_p20241004 is not made yet" in caplog.text
+    partitions.ensure_days(postgresql_engine, [20_000])
+    assert inspect(postgresql_engine).has_table("invocation_p20241004")

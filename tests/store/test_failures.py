@@ -1,0 +1,47 @@
+"""Poison or trouble."""
+
+import sqlite3
+
+import pytest
+from sqlalchemy import Engine, text
+
+from driftline.store.engine import open_engine
+from driftline.store.failures import describe, is_poison, is_store_trouble, next_step
+
+
+def error_of(engine: Engine, statement: str) -> Exception:
+    try:
+        with engine.begin() as connection:
+            connection.execute(text(statement))
+    except Exception as error:
+        return error
+    pytest.fail("the database took it")
+
+
+def test_a_refused_value_is_poison_and_its_text_is_not_told(engine: Engine) -> None:
+    error = error_of(engine, "INSERT INTO label (invocation_id, row_index, value, event_at, received_at) "
+                             "VALUES (NULL, 1, 'secret', 1, 1)")  # fmt: skip
+    assert is_poison(error)
+    assert not is_store_trouble(error)
+    assert "secret" in str(error)
+    assert "secret" not in describe(error)
+
+
+def test_a_missing_table_is_trouble_and_names_the_upgrade(empty_engine: Engine) -> None:
+    error = error_of(empty_engine, "SELECT * FROM invocation")
+    assert is_store_trouble(error)
+    assert next_step(error) == "run `driftline store upgrade`"
+
+
+def test_a_database_that_is_away_is_trouble() -> None:
+    engine = open_engine("postgresql://127.0.0.1:1/x", probe=False)
+    assert is_store_trouble(error_of(engine, "SELECT 1"))
+
+
+@pytest.mark.parametrize(
+    ("error", "poison"),
+    [(OverflowError(), True), (UnicodeEncodeError("utf-8", "\ud800", 0, 1, ""), True), (sqlite3.DataError(), True),
+     (sqlite3.OperationalError("database is locked"), False), (RuntimeError(), False)],
+)  # fmt: skip
+def test_errors_of_python_and_of_the_bare_driver(error: Exception, poison: bool) -> None:
+    assert is_poison(error) is poison
