@@ -3,6 +3,7 @@
 The parent hands over what it resolved in two variables: MLflow's own for the model's path, and one JSON document.
 """
 
+import gc
 import logging
 import os
 import sys
@@ -79,6 +80,9 @@ def create_app() -> TeeLayer:
         app = _load_model()
         load_duration_us = (time.perf_counter_ns() - begin) // 1000
         layer = TeeLayer(app, _open_tee(order, tally), tally)
+        # What is loaded now lives as long as the process: a full collection over it would stall answers by 0.15 s.
+        gc.collect()
+        gc.freeze()
         tally.loaded(now_us(), load_duration_us)
         return layer
     except DriftlineError as error:
