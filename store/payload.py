@@ -1,13 +1,10 @@
 """Bodies in, typed columns out: what the model received after MLflow's coercion, and what it answered.
 
-The one module that calls MLflow's parser. Ordinary JSON goes the fast way (``fast_rows``); everything unusual goes
-through the functions of the installed MLflow that the scoring server itself calls, so both give the same cells. MLflow
-is imported when the first unusual body arrives.
+Ordinary JSON goes the fast way (``fast_rows``), a whole batch at once; everything unusual goes through MLflow's own
+functions (``mlflow_rows``), one body at a time. Both give the same cells.
 """
 
-import io
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,12 +15,12 @@ from numpy.typing import NDArray
 
 from driftline.store.answers import AnswerRows
 from driftline.store.fast_rows import FastRows, Row, fast_column
+from driftline.store.mlflow_rows import MlflowRows
 from driftline.store.prediction_columns import ColumnType, PredictionColumn, prediction_columns
 from driftline.store.records import Invocation, ModelIdentity
-from driftline.store.typed_cells import CellMismatch, Column, json_text, missing_column, typed_column
+from driftline.store.typed_cells import CellMismatch, Column, typed_column
 
 _JSON = b"application/json"
-_CSV = b"text/csv"
 
 
 @dataclass(slots=True)
@@ -64,7 +61,7 @@ class BodyParser:
         self._outputs = [c for c in columns if c.side == "output"]
         self._fast = FastRows.of(signature, self._inputs)
         self._answers = AnswerRows(signature, self._outputs)
-        self._mlflow = _MlflowParser(signature, self._inputs)
+        self._mlflow = MlflowRows(signature, self._inputs)
 
     def parse(
         self,
@@ -164,92 +161,6 @@ class BodyParser:
         return columns, rows
 
 
-class _MlflowParser:
-    """What the scoring server does to a body before ``predict``, by MLflow's own functions."""
-
-    def __init__(self, signature: dict[str, Any] | None, inputs: Sequence[PredictionColumn]) -> None:
-        self._signature = signature or {}
-        self._inputs = inputs
-        self._metadata: _Metadata | None = None
-
-    def columns(self, content_type: bytes, body: bytes) -> tuple[dict[str, Column], int, bool]:
-        """Return the input columns, the number of rows, and whether the answer is wrapped in ``predictions``."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pandas speaks of single values
-            received, wrapped = self._received(content_type, body)
-            rows = _row_count(received)
-            if not self._signature.get("inputs"):
-                cells = [(json_text(row)) for row in _plain_rows(received, rows)]
-                return {self._inputs[0].column_name: typed_text(cells)}, rows, wrapped
-            return (
-                {
-                    column.column_name: self._column(column, position, received, rows)
-                    for position, column in enumerate(self._inputs)
-                },
-                rows,
-                wrapped,
-            )
-
-    def _received(self, content_type: bytes, body: bytes) -> tuple[Any, bool]:
-        from mlflow.models.utils import _enforce_schema
-        from mlflow.pyfunc import scoring_server
-
-        if self._metadata is None:
-            self._metadata = _Metadata(self._signature)
-        schema = self._metadata.inputs
-        mime = content_type.split(b";")[0].strip()
-        wrapped = True
-        if mime == _JSON:
-            parsed = scoring_server._parse_json_data(body, self._metadata, schema)
-            data = parsed.data
-            wrapped = not parsed.is_unified_llm_input
-        elif mime == _CSV:
-            data = scoring_server.parse_csv_input(io.StringIO(body.decode()), schema)
-        else:
-            data = scoring_server.parse_parquet_input(io.BytesIO(body))
-        if schema is not None and not self._metadata.from_type_hint:
-            data = _enforce_schema(data, schema)
-        return data, wrapped
-
-    def _column(self, column: PredictionColumn, position: int, received: Any, rows: int) -> Column:
-        import pandas as pd
-
-        if isinstance(received, pd.DataFrame):
-            if column.name in received.columns:
-                return _series_column(column.type, received[column.name])
-            if position < received.shape[1] and not any(isinstance(name, str) for name in received.columns):
-                return _series_column(column.type, received.iloc[:, position])
-            return missing_column(column.type, rows)
-        if isinstance(received, dict):
-            cells = received.get(column.name)
-            return missing_column(column.type, rows) if cells is None else typed_column(column.type, _listed(cells))
-        return typed_column(column.type, _listed(received))
-
-
-class _Metadata:
-    """The part of a model's metadata that MLflow's parser asks for."""
-
-    def __init__(self, signature: dict[str, Any]) -> None:
-        from mlflow.types import ParamSchema, Schema
-
-        self.inputs = Schema.from_json(signature["inputs"]) if signature.get("inputs") else None
-        self.params = ParamSchema.from_json(signature["params"]) if signature.get("params") else None
-        self.from_type_hint = bool(signature.get("is_signature_from_type_hint"))
-
-    def get_params_schema(self) -> Any:
-        return self.params
-
-    def _is_signature_from_type_hint(self) -> bool:
-        return self.from_type_hint
-
-
-def typed_text(cells: Sequence[str]) -> Column:
-    """Return ready texts as a column."""
-    column = np.empty(len(cells), np.object_)
-    column[:] = cells
-    return column
-
-
 def _loads(body: bytes) -> Any:
     """Parse JSON as Python does; orjson first, which refuses what is rare (NaN, UTF-16, lone surrogates)."""
     try:
@@ -280,35 +191,3 @@ def _row_index(owners: NDArray[np.int64]) -> NDArray[np.int32]:
     starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
     lengths = np.diff(np.r_[starts, len(owners)])
     return (np.arange(len(owners)) - np.repeat(starts, lengths)).astype(np.int32)
-
-
-def _row_count(received: Any) -> int:
-    if hasattr(received, "shape"):
-        return int(received.shape[0]) if received.shape else 1
-    if isinstance(received, dict):
-        first = next(iter(received.values()), None)
-        return _row_count(first) if hasattr(first, "shape") else 1
-    return len(received) if isinstance(received, list) else 1
-
-
-def _plain_rows(received: Any, rows: int) -> list[Any]:
-    if hasattr(received, "to_dict"):
-        return list(received.to_dict(orient="records"))
-    if isinstance(received, dict) and all(hasattr(cells, "shape") for cells in received.values()):
-        listed = {name: _listed(cells) for name, cells in received.items()}
-        if all(len(cells) == rows for cells in listed.values()):
-            return [{name: cells[i] for name, cells in listed.items()} for i in range(rows)]
-    return _listed(received)
-
-
-def _listed(cells: Any) -> list[Any]:
-    if isinstance(cells, np.ndarray):
-        return list(cells) if cells.ndim else [cells.item()]
-    return cells if isinstance(cells, list) else [cells]
-
-
-def _series_column(type_: ColumnType, series: Any) -> Column:
-    cells = series.tolist()
-    if type_ is ColumnType.BINARY:  # text here was not decoded for the model either
-        cells = [cell.encode() if isinstance(cell, str) else cell for cell in cells]
-    return typed_column(type_, cells)
