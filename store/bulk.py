@@ -44,14 +44,26 @@ def insert_rows(connection: Connection, table: Table, columns: Mapping[str, Cell
 
 
 def _executemany(connection: Connection, table: Table, columns: Mapping[str, Cells]) -> None:
-    names = ", ".join(f'"{name}"' for name in columns)
-    marks = ", ".join("?" * len(columns))
+    """Bind only what varies: a column of one whole number is written into the statement, one of NULL left out."""
+    values: list[str] = []
+    names: list[str] = []
+    varying: list[Iterable[Any]] = []
+    for name, cells in columns.items():
+        listed = _listed(cells)
+        first = listed[0]
+        constant = (first is None or type(first) is int) and listed.count(first) == len(listed)
+        if constant and first is None:
+            continue
+        names.append(f'"{name}"')
+        values.append(str(first) if constant else "?")
+        if not constant:
+            varying.append(listed)
     driver: Any = connection.connection.driver_connection
-    statement = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608 - names of our own
-    driver.executemany(statement, zip(*map(_listed, columns.values()), strict=True)).close()
+    statement = f'INSERT INTO "{table.name}" ({", ".join(names)}) VALUES ({", ".join(values)})'  # noqa: S608 - see above
+    driver.executemany(statement, zip(*varying, strict=True)).close()
 
 
-def _listed(cells: Cells) -> Iterable[Any]:
+def _listed(cells: Cells) -> list[Any]:
     if isinstance(cells, list):
         return cells
     if cells.dtype.kind == "V":

@@ -101,7 +101,7 @@ invocation = Table(
     Column("parse_error", Text),  # why there are no prediction rows although the answer was 2xx
     Column("request_body", LargeBinary),
     Column("response_body", LargeBinary),  # zstd, by policy
-    Index("ix_invocation_received_at", "received_at"),
+    Index("ix_invocation_received_at", "received_at", postgresql_using="brin"),
     postgresql_partition_by="RANGE (received_at)",
 )
 

@@ -9,8 +9,10 @@ Invariants
 - No value of a request is logged or stored in an error's text.
 """
 
+import gc
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,6 +88,10 @@ class SpoolLoading:
         Raises:
             Exception: of the database where it is away; nothing has been written then.
         """
+        with _uncollected():
+            return self._load_batch()
+
+    def _load_batch(self) -> LoadReport:
         batch = self._reader.read(self._settings.batch_records, self._settings.batch_bytes)
         if batch.end == self._position:
             return LoadReport()
@@ -192,6 +198,18 @@ class SpoolLoading:
             spool_id=self._spool_id, seq=record.seq, reason=reason, error=error, payload=payload, at=now_us()
         ))  # fmt: skip
         return LoadReport(records=1, quarantined=1, refusals={f"{reason}, {error}": 1})
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Spare the garbage collector a batch: its containers hold no cycles, and to walk them is a fifth of the work."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _ensure_spool(connection: Connection, meta: Meta) -> int:
