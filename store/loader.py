@@ -5,6 +5,7 @@ Invariants
 - It never gives up: while the database is away it waits 0.1 s to 30 s between tries, with full jitter and no limit, and
   says so once when it goes and once when it is back.
 - A spool that cannot be loaded stops no other spool.
+- A spool is removed when its owner has ended and all of it has been loaded, and only then.
 - Its memory is bounded by a batch, whatever the backlog.
 - It is a process of its own, never a thread of the scorer.
 """

@@ -18,6 +18,7 @@ from driftline.store.loader import Loader, LoaderSettings, LoadReport
 from driftline.store.prediction_tables import ensure_model_version
 from driftline.store.records import ModelIdentity, now_us
 from driftline.store.references import save_reference
+from driftline.store.spool.reader import Batch, SpoolReader
 from driftline.store.spool.spool import Spool
 from driftline.store.verify import verify
 
@@ -166,6 +167,30 @@ def test_a_spool_folder_that_is_copied_and_loaded_again_stores_nothing_twice(eng
     load(engine, folder)
     assert load(engine, folder.with_name("copy")).records == 0
     assert count(engine, "invocation") == 100
+
+
+def test_a_spool_that_ends_while_it_is_looked_at_is_not_removed_unread(
+    engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir()
+    spool = Spool.open(folder, traffic.SETTINGS)
+    model = spool.declare_model(traffic.CLF)
+    last = next(traffic.clf_traffic(1))
+    read = SpoolReader.read
+
+    def read_just_before_the_end(reader: SpoolReader, max_records: int, max_bytes: int) -> Batch:
+        batch = read(reader, max_records, max_bytes)
+        if not batch.records:
+            spool.append(model, last.pack(), traffic.START_US)
+            spool.close()
+        return batch
+
+    monkeypatch.setattr(SpoolReader, "read", read_just_before_the_end)
+    loader = Loader(engine, folder, LoaderSettings())
+    assert loader.load_once().records == 0
+    monkeypatch.undo()
+    assert loader.load_once().records == 1
+    assert count(engine, "invocation") == 1
 
 
 def save_clf_reference(engine: Engine) -> int:
