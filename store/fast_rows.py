@@ -69,9 +69,9 @@ class FastRows:
         if type(document) is not dict or not (len(document) == 1 or (len(document) == 2 and "params" in document)):
             return None
         try:
-            for form, read in self._forms.items():
-                if form in document:
-                    return read(document[form])
+            for form in document:
+                if form in self._forms:
+                    return self._forms[form](document[form])
         except (KeyError, TypeError, IndexError):
             pass
         return None
@@ -89,7 +89,7 @@ class FastRows:
         for row in data:
             if type(row) is not list or len(row) != width:
                 return None
-        return data if pick is None else [pick(row) for row in data]
+        return data if pick is None else list(map(pick, data))
 
     def _column_picker(self, columns: list[str]) -> Callable[[Any], Row] | None:
         key = tuple(columns)

@@ -78,22 +78,20 @@ class BodyParser:
         counts: list[int] = []
         asked: list[Row] = []
         answered: list[Row] = []
-        for i, (status, content_type, request, response) in enumerate(
-            zip(statuses, content_types, requests, responses, strict=True)
-        ):
+        readable = {kind for kind in set(content_types) if self._fast is not None and kind.startswith(_JSON)}
+        for i, status in enumerate(statuses):
             if not 200 <= status < 300:
-                if code := _error_code(response):
+                if code := _error_code(responses[i]):
                     codes[i] = code
                 continue
-            is_json = self._fast is not None and content_type.startswith(_JSON)
-            taken = self._fast_rows(request, response) if is_json else None
+            taken = self._fast_rows(requests[i], responses[i]) if content_types[i] in readable else None
             if taken is None:
                 unusual.append(i)
                 continue
             ids.append(i)
             counts.append(len(taken[0]))
-            asked.extend(taken[0])
-            answered.extend(taken[1])
+            asked += taken[0]
+            answered += taken[1]
         owners = np.repeat(np.array(ids, np.int64), counts)
         parts, refused = self._fast_columns(asked, answered, owners)
         unusual.extend(sorted(refused))
