@@ -43,15 +43,15 @@ def stored(engine: Engine) -> int:
 
 def test_a_loader_killed_at_random_times_stores_everything_once(engine: Engine, store_url: str, tmp_path: Path) -> None:
     rng = random.Random(7)
-    sent = list(traffic.clf_traffic(12_000))
+    sent = list(traffic.clf_traffic(15_000))
     traffic.fill(tmp_path / "spool", sent)
-    settings = {"DRIFTLINE_LOADER_BATCH_RECORDS": "40"}
+    settings = {"DRIFTLINE_LOADER_BATCH_RECORDS": "20"}
     kills = 0
     for _ in range(6):
         before = stored(engine)
         with loader(tmp_path, store_url, **settings):
             servers.wait_until(lambda seen=before: stored(engine) > seen or not _spools(tmp_path))
-            time.sleep(rng.uniform(0, 0.4))
+            time.sleep(rng.uniform(0, 0.15))
         kills += bool(_spools(tmp_path))
     assert kills >= 3
     with loader(tmp_path, store_url) as process:
