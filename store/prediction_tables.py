@@ -2,7 +2,7 @@
 
 A table is never altered: another signature is another table, and the view ``inference_<model>`` unites a model's
 tables under the signature's own names. Over ``WIDE_COLUMNS`` numeric inputs lie in one array column, because a row of
-PostgreSQL must fit a page (record 0004).
+PostgreSQL must fit a page.
 """
 
 import hashlib
