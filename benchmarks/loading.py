@@ -29,9 +29,9 @@ import store_traffic as traffic
 from sqlalchemy import Engine
 
 from driftline.store import migrate
-from driftline.store.bulk import insert_rows
 from driftline.store.engine import open_engine, writing
-from driftline.store.loader import Loader, LoaderSettings
+from driftline.store.loader.bulk import insert_rows
+from driftline.store.loader.loader import Loader, LoaderSettings
 from driftline.store.prediction_columns import prediction_columns
 from driftline.store.prediction_tables import ModelVersion, ensure_model_version
 from driftline.store.profile.reference import build_reference

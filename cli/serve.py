@@ -89,7 +89,7 @@ def serve(
     from driftline.scorer.settings import ScorerSettings
     from driftline.scorer.supervisor import ServeOptions
     from driftline.scorer.supervisor import serve as run
-    from driftline.store.loader_settings import LoaderSettings
+    from driftline.store.loader.settings import LoaderSettings
     from driftline.store.settings import load_base, load_section
     from driftline.store.spool.settings import SpoolSettings
 

@@ -12,8 +12,8 @@ from driftline.store import migrate, schema
 from driftline.store.accounts import Accounts, SpoolAccount, accounts
 from driftline.store.engine import open_engine
 from driftline.store.errors import DriftlineError
-from driftline.store.loader import Loader
-from driftline.store.loader_settings import LoaderSettings
+from driftline.store.loader.loader import Loader
+from driftline.store.loader.settings import LoaderSettings
 from driftline.store.settings import BaseSettings, load_base, load_section
 
 
@@ -74,7 +74,7 @@ def load() -> None:
     """Load the spools of this host once, by hand."""
     import threading
 
-    from driftline.store.loader_process import lock_folder
+    from driftline.store.loader.process import lock_folder
 
     base, engine = _open()
     busy = threading.Event()

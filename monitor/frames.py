@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline.store.answers import AnswerRows
 from driftline.store.errors import DriftlineError
+from driftline.store.payload.answers import AnswerRows
+from driftline.store.payload.typed_cells import CellMismatch, dtype_of, typed_column
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
-from driftline.store.typed_cells import CellMismatch, dtype_of, typed_column
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from driftline.scorer.children import start_tied
 
-_PROGRAM = (sys.executable, "-P", "-m", "driftline.store.loader_process")
+_PROGRAM = (sys.executable, "-P", "-m", "driftline.store.loader.process")
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
 _STEADY_SECONDS = 60.0  # a loader that lived this long died of something new
 _GRACE_SECONDS = 5.0

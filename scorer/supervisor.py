@@ -27,7 +27,7 @@ from driftline.scorer.tally import TallySheet
 from driftline.scorer.worker import STARTUP_FAILURE, WorkerOrder
 from driftline.store.engine import open_engine
 from driftline.store.errors import StoreUnreachable
-from driftline.store.loader_settings import LoaderSettings
+from driftline.store.loader.settings import LoaderSettings
 from driftline.store.migrate import prepare
 from driftline.store.settings import BaseSettings
 from driftline.store.spool.settings import SpoolSettings

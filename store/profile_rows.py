@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select, text, update
 
 from driftline.store import schema
+from driftline.store.payload.typed_cells import Column
 from driftline.store.prediction_tables import ModelVersion
 from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
 from driftline.store.references import newest_reference_id, reference_by_id
-from driftline.store.typed_cells import Column
 
 SPAN_SECONDS = 60
 SPAN_US = SPAN_SECONDS * 1_000_000

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Select, select
 
-from driftline.store.batch_rows import unfold
+from driftline.store.loader.batch_rows import unfold
+from driftline.store.payload.typed_cells import Column, object_or_typed
 from driftline.store.prediction_columns import ColumnType
 from driftline.store.prediction_tables import ARRAY_COLUMN, ModelVersion
-from driftline.store.typed_cells import Column, object_or_typed
 
 _CHUNK_ROWS = 5_000
 _FLOATS = (ColumnType.DOUBLE, ColumnType.FLOAT)

@@ -22,8 +22,8 @@ from driftline.monitor.reference import BuiltReference, build, save
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.store import migrate
 from driftline.store.engine import open_engine
-from driftline.store.loader import Loader
-from driftline.store.loader_settings import LoaderSettings
+from driftline.store.loader.loader import Loader
+from driftline.store.loader.settings import LoaderSettings
 from driftline.store.records import Arm, Invocation, ModelIdentity, new_invocation_id, now_us
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool

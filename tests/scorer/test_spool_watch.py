@@ -8,8 +8,8 @@ import servers
 
 from driftline.scorer.spool_watch import SpoolWatch
 from driftline.store.engine import open_engine
-from driftline.store.loader import Loader
-from driftline.store.loader_settings import LoaderSettings
+from driftline.store.loader.loader import Loader
+from driftline.store.loader.settings import LoaderSettings
 from driftline.store.migrate import upgrade
 from driftline.store.records import Arm, Invocation, ModelIdentity, new_invocation_id
 from driftline.store.spool.settings import SpoolSettings

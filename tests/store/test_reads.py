@@ -8,7 +8,7 @@ import store_traffic as traffic
 from sqlalchemy import Engine
 
 from driftline.store.engine import writing
-from driftline.store.loader import Loader, LoaderSettings
+from driftline.store.loader.loader import Loader, LoaderSettings
 from driftline.store.prediction_tables import ensure_model_version
 from driftline.store.reads import count_rows, model_versions, profile_buckets, sample_rows, window_profile
 from driftline.store.records import Arm

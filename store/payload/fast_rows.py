@@ -19,8 +19,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from driftline.store.payload.typed_cells import Column, dtype_of, storable_text
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
-from driftline.store.typed_cells import Column, dtype_of, storable_text
 
 _EXACT: dict[ColumnType, frozenset[type]] = {
     ColumnType.DOUBLE: frozenset({float, int, type(None)}),

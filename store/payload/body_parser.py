@@ -13,12 +13,12 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from driftline.store.answers import AnswerRows
-from driftline.store.fast_rows import FastRows, Row, fast_column
-from driftline.store.mlflow_rows import MlflowRows
+from driftline.store.payload.answers import AnswerRows
+from driftline.store.payload.fast_rows import FastRows, Row, fast_column
+from driftline.store.payload.mlflow_rows import MlflowRows
+from driftline.store.payload.typed_cells import CellMismatch, Column, typed_column
 from driftline.store.prediction_columns import ColumnType, PredictionColumn, prediction_columns
 from driftline.store.records import Invocation, ModelIdentity
-from driftline.store.typed_cells import CellMismatch, Column, typed_column
 
 _JSON = b"application/json"
 

@@ -23,7 +23,7 @@ from driftline.store.verify import verify
 def start(home: Path, store_url: str, **variables: str) -> subprocess.Popen[bytes]:
     environ = {**os.environ, "DRIFTLINE_HOME": str(home), "DRIFTLINE_STORE": store_url, **variables}
     with (home / "loader.log").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-m", "driftline.store.loader_process"], env=environ, stderr=log)
+        return subprocess.Popen([sys.executable, "-m", "driftline.store.loader.process"], env=environ, stderr=log)
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from driftline.store.payload.typed_cells import Column, missing_column, typed_column
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
-from driftline.store.typed_cells import Column, missing_column, typed_column
 
 _JSON = b"application/json"
 _CSV = b"text/csv"

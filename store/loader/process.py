@@ -1,4 +1,4 @@
-"""The loader's process: ``python -m driftline.store.loader_process``, started and watched by ``driftline serve``.
+"""The loader's process: ``python -m driftline.store.loader.process``, started and watched by ``driftline serve``.
 
 Invariants
 ----------
@@ -20,8 +20,8 @@ from typing import IO
 
 from driftline.store.engine import open_engine
 from driftline.store.errors import DriftlineError, SpoolError
-from driftline.store.loader import Loader
-from driftline.store.loader_settings import LoaderSettings
+from driftline.store.loader.loader import Loader
+from driftline.store.loader.settings import LoaderSettings
 from driftline.store.settings import load_base, load_section
 
 _log = logging.getLogger("driftline.loader")

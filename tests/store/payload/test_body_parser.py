@@ -11,8 +11,8 @@ import store_traffic as traffic
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from driftline.store.invocation_batch import decode
-from driftline.store.payload import BodyParser, ParsedBatch, parse_batch
+from driftline.store.payload.body_parser import BodyParser, ParsedBatch, parse_batch
+from driftline.store.payload.invocation_batch import decode
 from driftline.store.prediction_columns import prediction_columns
 from driftline.store.records import Arm, Invocation, ModelIdentity
 

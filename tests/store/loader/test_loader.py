@@ -14,7 +14,7 @@ from driftline.store import migrate, partitions, schema
 from driftline.store.accounts import accounts
 from driftline.store.backfill import backfill
 from driftline.store.engine import open_engine, writing
-from driftline.store.loader import Loader, LoaderSettings, LoadReport
+from driftline.store.loader.loader import Loader, LoaderSettings, LoadReport
 from driftline.store.prediction_tables import ensure_model_version
 from driftline.store.records import ModelIdentity, now_us
 from driftline.store.references import save_reference

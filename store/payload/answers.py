@@ -9,13 +9,13 @@ from typing import Any
 
 import orjson
 
+from driftline.store.payload.typed_cells import CellMismatch
 from driftline.store.prediction_columns import (
     MAX_OUTPUT_TENSOR_COLUMNS,
     ColumnType,
     PredictionColumn,
     prediction_columns,
 )
-from driftline.store.typed_cells import CellMismatch
 
 Row = Sequence[Any]
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from driftline.store import schema
-from driftline.store.bulk import Cells, insert_rows
-from driftline.store.invocation_batch import InvocationBatch, decode
-from driftline.store.payload import BodyParser, ParsedBatch
+from driftline.store.loader.bulk import Cells, insert_rows
+from driftline.store.payload.body_parser import BodyParser, ParsedBatch
+from driftline.store.payload.invocation_batch import InvocationBatch, decode
+from driftline.store.payload.typed_cells import Column, dtype_of, storable_text
 from driftline.store.prediction_columns import ColumnType
 from driftline.store.prediction_tables import ARRAY_COLUMN, ModelVersion
 from driftline.store.spool.record import Kind, Record
-from driftline.store.typed_cells import Column, dtype_of, storable_text
 
 RawBodies = Literal["none", "errors", "sample", "all"]
 

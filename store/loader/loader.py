@@ -21,10 +21,10 @@ from sqlalchemy import Engine
 from driftline.store import partitions
 from driftline.store.errors import SpoolError
 from driftline.store.failures import describe, is_store_trouble, next_step
-from driftline.store.loader_settings import LoaderSettings
+from driftline.store.loader.settings import LoaderSettings
+from driftline.store.loader.spool_loading import LoadReport, SpoolLoading
 from driftline.store.records import now_us
 from driftline.store.spool.adoption import adopt_orphans, remove_loaded, spools
-from driftline.store.spool_loading import LoadReport, SpoolLoading
 
 __all__ = ["LoadReport", "Loader", "LoaderSettings"]
 

@@ -20,12 +20,12 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from driftline.store import partitions, schema
-from driftline.store.batch_rows import BodyPolicy, Prepared, Refused, prepare, write
 from driftline.store.engine import writing
 from driftline.store.errors import SpoolError
 from driftline.store.failures import describe, is_store_trouble
-from driftline.store.loader_settings import LoaderSettings
-from driftline.store.payload import BodyParser
+from driftline.store.loader.batch_rows import BodyPolicy, Prepared, Refused, prepare, write
+from driftline.store.loader.settings import LoaderSettings
+from driftline.store.payload.body_parser import BodyParser
 from driftline.store.prediction_columns import prediction_columns
 from driftline.store.prediction_tables import ModelVersion, ensure_model_version
 from driftline.store.profile_rows import ProfileRows, lock_loading

@@ -1,0 +1,1 @@
+"""The loader: spools into SQL, exactly once, in a process of its own."""
