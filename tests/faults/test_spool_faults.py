@@ -49,7 +49,7 @@ class Child:
         self.process = subprocess.Popen(
             [sys.executable, CHILD, home, memory, *arguments],
             stdout=subprocess.PIPE,
-            env={**os.environ, "DRIFTLINE_FAILPOINT": failpoint},
+            env={**os.environ, "_DRIFTLINE_FAILPOINT": failpoint},
         )
         assert self.process.stdout is not None
         self._answers = self.process.stdout
@@ -157,7 +157,7 @@ def test_an_adopter_that_is_killed_leaves_it_to_the_next(home: Path, memory: Pat
         "import sys; from pathlib import Path; from driftline.store.spool.adoption import adopt_orphans; "
         "adopt_orphans(Path(sys.argv[1]))"
     )
-    environment = {**os.environ, "DRIFTLINE_FAILPOINT": failpoint}
+    environment = {**os.environ, "_DRIFTLINE_FAILPOINT": failpoint}
     adopter = subprocess.run([sys.executable, "-c", script, home], check=False, env=environment)
     assert adopter.returncode == -signal.SIGKILL, "the step was not reached"
     records, dropped = check(home, memory, answered)

@@ -24,6 +24,6 @@ def test_only_the_named_step_kills_and_only_when_it_is_reached_so_often(armed: s
         check=False,
         capture_output=True,
         text=True,
-        env={**os.environ, "DRIFTLINE_FAILPOINT": armed},
+        env={**os.environ, "_DRIFTLINE_FAILPOINT": armed},
     )
     assert (done.stdout.count("passed"), done.returncode) == (passed, code)
