@@ -94,6 +94,7 @@ class SpoolLoading:
     def _load_batch(self) -> LoadReport:
         batch = self._reader.read(self._settings.batch_records, self._settings.batch_bytes)
         if batch.end == self._position:
+            self._reader.delete_consumed(self._position)  # whoever committed it may have died before this
             return LoadReport()
         try:
             report = self._commit(batch, self._all_at_once(batch.records))
