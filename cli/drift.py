@@ -44,7 +44,7 @@ def _judge(model: str, since_us: int) -> "Judgement":
     from driftline.monitor.reference import require
     from driftline.monitor.watch import find_version
 
-    context = open_context()
+    context = open_context(create=False)
     with context.engine.connect() as connection:
         version = find_version(connection, model, since_us)
     require(context.engine, context.link, version)

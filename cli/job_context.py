@@ -1,13 +1,16 @@
 """What the commands of the monitor work with: settings read, store opened and checked."""
 
 import os
+from pathlib import Path
 from typing import Any
+
+from sqlalchemy import make_url
 
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.jobs import JobContext
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.store.engine import open_engine
-from driftline.store.errors import ConfigurationError
+from driftline.store.errors import ConfigurationError, StoreUnreachable
 from driftline.store.migrate import prepare
 from driftline.store.settings import load_base, load_section
 
@@ -19,8 +22,12 @@ _MLFLOW_DEFAULTS = {
 }
 
 
-def open_context(monitor_flags: dict[str, Any] | None = None) -> JobContext:
+def open_context(monitor_flags: dict[str, Any] | None = None, *, create: bool = True) -> JobContext:
     """Read the settings and open the store; SQLite is created and upgraded, PostgreSQL checked.
+
+    Args:
+        monitor_flags: what the user typed of the section ``monitor``.
+        create: False for commands that only read: a SQLite store that is not there is then an error.
 
     Raises:
         ConfigurationError: a setting is wrong, or the home cannot be made.
@@ -32,6 +39,8 @@ def open_context(monitor_flags: dict[str, Any] | None = None) -> JobContext:
     monitor = load_section(MonitorSettings, "monitor", monitor_flags)
     report = load_section(ReportSettings, "report")
     drift = load_section(DriftSettings, "drift")
+    if not create:
+        _require_file(base.store_url)
     try:
         base.home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -41,3 +50,12 @@ def open_context(monitor_flags: dict[str, Any] | None = None) -> JobContext:
     engine = open_engine(base.store_url)
     prepare(engine)
     return JobContext(engine=engine, home=base.home.absolute(), monitor=monitor, report=report, drift=drift)
+
+
+def _require_file(store_url: str) -> None:
+    url = make_url(store_url)
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+        raise StoreUnreachable(
+            f"there is no store at {url.database}: run this where `driftline serve` runs, or name its home "
+            "(DRIFTLINE_HOME) or its store (DRIFTLINE_STORE)"
+        )

@@ -16,7 +16,7 @@ COMMANDS = {
     "reference": ("driftline.cli.reference:reference", "Build a model's training reference."),
     "report": ("driftline.cli.report:report", "Write the drift report of a model."),
     "serve": ("driftline.cli.serve:serve", "Serve a model as `mlflow models serve` does, and keep every request."),
-    "store": ("driftline.cli.store:store", "Upgrade, inspect and verify the store."),
+    "store": ("driftline.cli.store:store", "Upgrade, inspect, verify, prune and export the store."),
 }
 
 
@@ -44,6 +44,12 @@ def root() -> None:
     """Drift and health monitoring sidecar for MLflow models."""
 
 
+def _remedy(package: str) -> str:
+    """Return the command that installs a package, through the extra that has it."""
+    extras = {"statsmodels": "monitor,demo", "sklearn": "monitor,demo", "psycopg": "postgresql"}
+    return f"`pip install 'driftline[{extras.get(package.split('.', maxsplit=1)[0], 'monitor')}]'`"
+
+
 def main() -> None:
     """Run the command line; an expected error is one line and an exit code, never a traceback."""
     try:
@@ -51,6 +57,11 @@ def main() -> None:
     except DriftlineError as error:
         click.echo(f"driftline: {error}", err=True)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("driftline"):
+            raise
+        click.echo(f"driftline: this command needs the package {error.name}: {_remedy(error.name)}", err=True)
+        sys.exit(1)
     except Exception as error:
         from driftline.store.failures import describe, is_store_trouble
 

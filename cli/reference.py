@@ -60,7 +60,7 @@ def show(model: str) -> None:
     from driftline.monitor.reference import require
     from driftline.monitor.watch import find_version
 
-    context = open_context()
+    context = open_context(create=False)
     with context.engine.connect() as connection:
         version = find_version(connection, model, since_us=0)
     found = require(context.engine, context.link, version)

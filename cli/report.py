@@ -37,7 +37,7 @@ def report(model: str, since: int, html_file: Path | None, to_mlflow: bool) -> N
         raise ConfigurationError(
             f"the folder of {html_file} does not exist: create it or name another file with --html"
         )
-    context = open_context()
+    context = open_context(create=False)
     with context.engine.connect() as connection:
         version = find_version(connection, model, since)
     require(context.engine, context.link, version)

@@ -8,6 +8,7 @@ import click
 
 from driftline.store.errors import ConfigurationError
 
+_PORT = click.IntRange(0, 65535)
 _ENVIRONMENTS = ("local", "virtualenv", "uv", "conda")
 
 
@@ -19,7 +20,7 @@ _ENVIRONMENTS = ("local", "virtualenv", "uv", "conda")
     required=True,
     help="The model: `models:/name@alias`, `models:/name/3`, `runs:/...`, a path or a storage URI.",
 )
-@click.option("--port", "-p", envvar="MLFLOW_PORT", default=5000, help="The scoring port.")
+@click.option("--port", "-p", envvar="MLFLOW_PORT", type=_PORT, default=5000, help="The scoring port.")
 @click.option(
     "--host",
     "-h",
@@ -61,7 +62,7 @@ _ENVIRONMENTS = ("local", "virtualenv", "uv", "conda")
     type=click.Choice(["process", "power"]),
     help="What an answered request survives: the death of the process, or a power cut too. [default: process]",
 )
-@click.option("--metrics-port", type=int, help="Port of /metrics. [default: 9107]")
+@click.option("--metrics-port", type=_PORT, help="Port of /metrics. [default: 9107]")
 @click.option("--metrics-host", metavar="HOST", help="Interface of /metrics. [default: that of the scoring port]")
 def serve(
     model_uri: str,

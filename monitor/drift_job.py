@@ -47,6 +47,11 @@ def _outcome(found: list[Judgement]) -> Outcome:
     for each in found:
         drifted = [d.name for d in each.drifts if d.verdict == "drift"]
         arm = f" ({each.arm.name.lower()})" if len(found) > 1 else ""
-        said.append(f"{each.rows} rows{arm}, drift in {', '.join(drifted) if drifted else 'no column'}")
-    judged = any(d.score is not None for each in found for d in each.drifts)
+        verdict = f"drift in {', '.join(drifted) if drifted else 'no column'}"
+        said.append(f"{each.rows} rows{arm}, {verdict if _is_judged(each) else 'too few for a verdict'}")
+    judged = any(map(_is_judged, found))
     return Outcome(Result.SUCCESS if judged else Result.INSUFFICIENT_DATA, "; ".join(said))
+
+
+def _is_judged(judgement: Judgement) -> bool:
+    return any(d.score is not None for d in judgement.drifts)

@@ -53,6 +53,10 @@ def resolve(uri: str) -> ModelSource:
         registered = _registered(uri)
         path = Path(_download_artifact_from_uri(registered.uri if registered else uri)).resolve()
         return ModelSource(path, _identity(uri, path, Model.load(str(path)), registered))
+    except ImportError as error:
+        raise ModelNotFound(
+            f"{_shown(uri)!r} cannot be read here ({error}): install the package that MLflow reads this storage with"
+        ) from error
     except (MlflowException, OSError) as error:
         lines = str(error).strip().splitlines()
         raise ModelNotFound(

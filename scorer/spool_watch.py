@@ -16,16 +16,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from driftline.store import schema
 from driftline.store.engine import open_engine
 from driftline.store.errors import SpoolError
 from driftline.store.spool.adoption import spools
 from driftline.store.spool.inspect import SpoolState, inspect
-from driftline.store.spool.reader import Position
 from driftline.store.spool.settings import SpoolSettings
+from driftline.store.spool_ledger import SpoolLedger, ledgers
 
 _SHARE_OF_TIME = 1 / 20
 
@@ -55,15 +54,6 @@ class TeeState:
     available_bytes: int = 0
 
 
-@dataclass(slots=True)
-class _Booked:
-    """What the database says of one spool."""
-
-    position: Position
-    stored: int
-    dropped: dict[str, int] = field(default_factory=dict)
-
-
 class SpoolWatch:
     """Looks at the spools of one home while ``running``; ``state`` is the newest result."""
 
@@ -72,7 +62,7 @@ class SpoolWatch:
         self._store_url = store_url
         self._folder = folder
         self._settings = settings
-        self._booked: dict[str, _Booked] = {}
+        self._booked: dict[str, SpoolLedger] = {}
         self._seen: set[str] = set()
         self._stop = threading.Event()
 
@@ -103,7 +93,7 @@ class SpoolWatch:
         paths = spools(self._folder)
         self._seen.update(path.name for path in paths)
         with suppress(DBAPIError):  # the loader says so in its log
-            self._booked.update(_read_books(engine, self._seen))
+            self._booked.update(ledgers(engine, self._seen))
         self.state = self._sum([state for path in paths if (state := self._inspect(path))])
 
     def _inspect(self, path: Path) -> SpoolState | None:
@@ -130,23 +120,3 @@ class SpoolWatch:
             limit_bytes=self._settings.max_bytes,
             available_bytes=max(0, min(self._settings.max_bytes - used, free)),
         )
-
-
-def _read_books(engine: Engine, uuids: set[str]) -> dict[str, _Booked]:
-    """Return position and sums by spool; one statement, so that they belong to one moment."""
-    spool, position, gap = schema.spool.c, schema.spool_position.c, schema.spool_gap.c
-    columns = (spool.uuid, position.segment, position.offset, position.seq, position.stored)
-    joined = schema.spool.join(schema.spool_position).outerjoin(schema.spool_gap, gap.spool_id == spool.id)
-    query = (
-        select(*columns, gap.reason, func.sum(gap.record_count))
-        .select_from(joined)
-        .where(spool.uuid.in_(uuids))
-        .group_by(*columns, gap.reason)
-    )
-    books: dict[str, _Booked] = {}
-    with engine.connect() as connection:
-        for uuid, segment, offset, seq, stored, reason, count in connection.execute(query):
-            booked = books.setdefault(uuid, _Booked(Position(segment, offset, seq), stored))
-            if reason is not None:
-                booked.dropped[reason] = int(count)
-    return books

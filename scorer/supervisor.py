@@ -79,6 +79,10 @@ def serve(options: ServeOptions) -> int:
             {**os.environ, **_settings_of_children(options), "DRIFTLINE_STORE": options.base.store_url}
         )
         loader.tend()
+        _log.info(
+            "every request is kept in %s; metrics on http://%s:%d/metrics",
+            options.base.home.absolute(), options.metrics_host, options.scorer.metrics_port,
+        )  # fmt: skip
         uvicorn = _start_uvicorn(options, source, sheet)
         code = _watch(uvicorn, loader, signals, sheet)
         loader.drain(options.loader.drain_seconds)

@@ -11,14 +11,14 @@ Invariants
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 
-from driftline.store import schema
 from driftline.store.errors import SpoolError
 from driftline.store.spool.adoption import spools
 from driftline.store.spool.inspect import SpoolState, inspect
 from driftline.store.spool.layout import Meta
 from driftline.store.spool.reader import Position
+from driftline.store.spool_ledger import SpoolLedger, ledgers
 
 _TRIES = 8
 
@@ -83,19 +83,6 @@ class Accounts:
         return all(spool.balanced for spool in self.spools)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ledger:
-    """What the store holds of one spool, read in one transaction."""
-
-    position: Position
-    host: str
-    pid: int
-    started_at_us: int
-    stored: int
-    quarantined: int
-    dropped: dict[str, int]
-
-
 def accounts(engine: Engine, spool_folder: Path) -> Accounts:
     """Return the accounts of the spools under ``spool_folder`` and of all others the store knows.
 
@@ -108,7 +95,7 @@ def accounts(engine: Engine, spool_folder: Path) -> Accounts:
         account = _local(engine, path)
         if account is not None:
             here[account.uuid] = account
-    elsewhere = [_settled(uuid, ledger) for uuid, ledger in _ledgers(engine).items() if uuid not in here]
+    elsewhere = [_settled(uuid, ledger) for uuid, ledger in ledgers(engine).items() if uuid not in here]
     return Accounts([*here.values(), *elsewhere])
 
 
@@ -117,7 +104,7 @@ def _local(engine: Engine, path: Path) -> SpoolAccount | None:
     for attempt in range(_TRIES):
         try:
             meta = Meta.read(path)
-            before = _ledgers(engine, meta.uuid).get(meta.uuid) or _untouched(meta)
+            before = ledgers(engine, {meta.uuid}).get(meta.uuid) or _untouched(meta)
             state = inspect(path, before.position)
         except SpoolError:
             if not path.exists():
@@ -125,7 +112,7 @@ def _local(engine: Engine, path: Path) -> SpoolAccount | None:
             raise
         except FileNotFoundError:
             continue
-        after = _ledgers(engine, meta.uuid).get(meta.uuid) or before
+        after = ledgers(engine, {meta.uuid}).get(meta.uuid) or before
         if not path.exists():
             return None
         if after.position.segment == before.position.segment:
@@ -136,7 +123,7 @@ def _local(engine: Engine, path: Path) -> SpoolAccount | None:
     raise SpoolError(f"the spool {path.name} is loaded faster than it can be counted: try again")
 
 
-def _account(meta: Meta, ledger: _Ledger, state: SpoolState, spooled: int, pending: dict[str, int]) -> SpoolAccount:
+def _account(meta: Meta, ledger: SpoolLedger, state: SpoolState, spooled: int, pending: dict[str, int]) -> SpoolAccount:
     dropped = dict(ledger.dropped)
     for reason, count in pending.items():
         dropped[reason] = dropped.get(reason, 0) + count
@@ -146,37 +133,12 @@ def _account(meta: Meta, ledger: _Ledger, state: SpoolState, spooled: int, pendi
     )  # fmt: skip
 
 
-def _settled(uuid: str, ledger: _Ledger) -> SpoolAccount:
+def _settled(uuid: str, ledger: SpoolLedger) -> SpoolAccount:
     return SpoolAccount(
         uuid, ledger.host, ledger.pid, ledger.started_at_us, ledger.position.seq, ledger.stored, 0,
         ledger.quarantined, ledger.dropped, None,
     )  # fmt: skip
 
 
-def _untouched(meta: Meta) -> _Ledger:
-    return _Ledger(Position(), meta.host, meta.pid, meta.started_at_us, 0, 0, {})
-
-
-def _ledgers(engine: Engine, uuid: str | None = None) -> dict[str, _Ledger]:
-    s, p, g = schema.spool, schema.spool_position, schema.spool_gap
-    found = select(s, p).join(p, p.c.spool_id == s.c.id)
-    gaps = (
-        select(s.c.uuid, g.c.reason, func.sum(g.c.record_count).label("count"))
-        .join(s, g.c.spool_id == s.c.id)
-        .group_by(s.c.uuid, g.c.reason)
-    )
-    if uuid is not None:
-        found, gaps = found.where(s.c.uuid == uuid), gaps.where(s.c.uuid == uuid)
-    options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
-    dropped: dict[str, dict[str, int]] = {}
-    with engine.connect().execution_options(**options) as connection:
-        rows = connection.execute(found).all()
-        for gap in connection.execute(gaps):
-            dropped.setdefault(gap.uuid, {})[gap.reason] = int(gap[2])
-    return {
-        row.uuid: _Ledger(
-            Position(row.segment, row.offset, row.seq), row.host, row.pid, row.started_at, row.stored,
-            row.quarantined, dropped.get(row.uuid, {}),
-        )
-        for row in rows
-    }  # fmt: skip
+def _untouched(meta: Meta) -> SpoolLedger:
+    return SpoolLedger(Position(), meta.host, meta.pid, meta.started_at_us, 0, 0, {})

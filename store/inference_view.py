@@ -81,6 +81,8 @@ def _shown(columns: Columns, folded: set[PredictionColumn]) -> dict[str, tuple[s
             continue
         fits = len(column.name.encode()) <= 63 and "\0" not in column.name and column.name.strip()
         name = column.name if fits and column.name.lower() not in taken else column.column_name
+        while name.lower() in taken:
+            name += "_"
         taken.add(name.lower())
         names[name] = (column.column_name, column.type)
     return names

@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import (
     ARRAY,
     REAL,
+    BigInteger,
     Boolean,
     Column,
     Connection,
@@ -46,7 +47,7 @@ _LOCK = 0x6472_6966_746C_0002
 _SQL_TYPES: dict[ColumnType, TypeEngine[Any]] = {
     ColumnType.DOUBLE: Double(),
     ColumnType.FLOAT: REAL(),
-    ColumnType.LONG: Timestamp(),
+    ColumnType.LONG: BigInteger(),
     ColumnType.INTEGER: Integer(),
     ColumnType.BOOLEAN: Boolean(),
     ColumnType.STRING: Text(),

@@ -7,8 +7,11 @@ Invariants
   transaction ``forget`` drops all of them.
 - Loaders share ``lock_loading``, a backfill takes it alone: rows are in a profile or counted by the backfill, never
   both.
+- A damaged reference or profile stops no row: rows go on without it, ``store verify`` shows what lacks, and the next
+  reference recomputes all.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 
@@ -17,11 +20,14 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select, text, update
 
 from driftline.store import schema
+from driftline.store.errors import ProfileCorrupt, ReferenceCorrupt
 from driftline.store.payload.typed_cells import Column
 from driftline.store.prediction_tables import ModelVersion
 from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
 from driftline.store.references import newest_reference_id, reference_by_id
+
+_log = logging.getLogger(__name__)
 
 SPAN_SECONDS = 60
 SPAN_US = SPAN_SECONDS * 1_000_000
@@ -44,7 +50,7 @@ class ProfileRows:
 
     def __init__(self, writer: str) -> None:
         self._writer = writer
-        self._references: dict[int, tuple[int, Reference]] = {}
+        self._references: dict[int, tuple[int, Reference | None]] = {}
         self._profiles: OrderedDict[Key, Profile] = OrderedDict()
 
     def add(
@@ -77,10 +83,10 @@ class ProfileRows:
         newest = newest_reference_id(connection, model_version_id)
         if newest is None:
             return None
-        kept = self._references.get(model_version_id)
-        if kept is None or kept[0] != newest:
-            kept = self._references[model_version_id] = (newest, reference_by_id(connection, newest))
-        return kept
+        if self._references.get(model_version_id, (None,))[0] != newest:
+            self._references[model_version_id] = (newest, _readable_reference(connection, newest))
+        reference = self._references[model_version_id][1]
+        return None if reference is None else (newest, reference)
 
     def _add(
         self, connection: Connection, key: Key, reference: Reference, columns: Mapping[str, Column], rows: int
@@ -96,7 +102,7 @@ class ProfileRows:
             profile = reference.empty_profile()
             if stored is not None:
                 counts = connection.execute(select(t.c.counts).where(t.c.id == stored.id)).scalar_one()
-                profile = Profile.from_bytes(reference, bytes(counts))
+                profile = _readable_profile(reference, bytes(counts))
         profile.add(columns, rows)
         values = {"row_count": profile.row_count, "counts": profile.to_bytes()}
         if stored is None:
@@ -107,6 +113,22 @@ class ProfileRows:
         else:
             connection.execute(update(t).where(t.c.id == stored.id).values(**values))
         self._profiles[key] = profile
+
+
+def _readable_reference(connection: Connection, reference_id: int) -> Reference | None:
+    try:
+        return reference_by_id(connection, reference_id)
+    except ReferenceCorrupt as error:
+        _log.error("rows are stored without profiles: %s", error)
+        return None
+
+
+def _readable_profile(reference: Reference, counts: bytes) -> Profile:
+    try:
+        return Profile.from_bytes(reference, counts)
+    except ProfileCorrupt as error:
+        _log.error("a minute's profile begins anew: %s", error)
+        return reference.empty_profile()
 
 
 def split(received_at: NDArray[np.int64], arms: NDArray[np.int16]) -> list[tuple[int, int, NDArray[np.int64] | None]]:

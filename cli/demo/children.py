@@ -68,9 +68,11 @@ class Children:
             if child.poll() is not None or time.monotonic() > end:
                 raise DriftlineError(f"`{command[0]} {command[1]}` did not come up: see {self._log(name)}")
             time.sleep(0.1)
+        self._check_alive()
 
     def run(self, name: str, command: list[str], says: str = "", show: bool = False, quiet: bool = False) -> str:
         """Run a command to its end and return what it printed; ``show`` prints that, ``quiet`` prints nothing."""
+        self._check_alive()  # another program may have taken the port and answer in its place
         if not quiet:
             click.echo(f"  $ {' '.join(command)}{f'    # {says}' if says else ''}")
         with open(self._log(name), "ab") as log:
@@ -89,12 +91,15 @@ class Children:
         """Return at Ctrl-C; raise when a server ends by itself."""
         try:
             while True:
-                for name, child in self._running:
-                    if child.poll() is not None:
-                        raise DriftlineError(f"{name} ended by itself: see {self._log(name)}")
+                self._check_alive()
                 time.sleep(0.5)
         except KeyboardInterrupt:
             click.echo("\nstopping")
+
+    def _check_alive(self) -> None:
+        for name, child in self._running:
+            if child.poll() is not None:
+                raise DriftlineError(f"{name} ended by itself: see {self._log(name)}")
 
     def _log(self, name: str) -> Path:
         return self._folder / "logs" / f"{name}.log"

@@ -3,6 +3,7 @@
 Everything it starts is a child process of its own and ends with it; everything it writes lies in one folder.
 """
 
+import importlib.util
 import json
 import os
 import shutil
@@ -43,6 +44,7 @@ def demo(folder: Path, exit_when_done: bool, train_only: bool) -> None:
     if train_only:
         _train()
         return
+    _check_extras()
     _demo(_fresh(folder), exit_when_done)
 
 
@@ -69,6 +71,13 @@ def _fresh(folder: Path) -> Path:
     except OSError as error:
         raise ConfigurationError(f"{folder} cannot be written ({error.strerror}): name another by --folder") from error
     return folder
+
+
+def _check_extras() -> None:
+    """Refuse before anything starts where a package of the extras is missing; the command line says which."""
+    for package in ("statsmodels", "sklearn", "apscheduler", "evidently"):
+        if importlib.util.find_spec(package) is None:
+            raise ModuleNotFoundError(name=package)
 
 
 def _demo(folder: Path, exit_when_done: bool) -> None:

@@ -53,7 +53,7 @@ def _parts(rows: "pd.DataFrame") -> Iterator["pd.DataFrame"]:
 def _send(url: str, bodies: list[bytes]) -> None:
     answers: dict[int, int] = {}
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
-    with click.progressbar(bodies, label="  requests") as progress:
+    with click.progressbar(bodies, label=f"  {len(bodies)} requests") as progress:
         for body in progress:
             connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
             answer = connection.getresponse()

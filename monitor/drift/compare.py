@@ -111,7 +111,7 @@ class _Judge:
         if profiled.column.type is ColumnType.DATETIME:
             return "times always move on: missing cells are judged, values are not"
         if before.values < 2:
-            return "the reference holds no values to compare with"
+            return "the reference holds fewer than two values, nothing can be compared with it"
         if now.values < self._settings.min_rows:
             return f"{now.values:,} rows with a value, a verdict needs {self._settings.min_rows:,}"
         return None

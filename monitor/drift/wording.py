@@ -71,6 +71,8 @@ def against_threshold(score: float, threshold: float, rows: int) -> str:
 
 def _number_change(what: str, before: NumericCounts, now: NumericCounts) -> str:
     prefix = f"{what} " if what else ""
+    if not (math.isfinite(before.mean) and math.isfinite(now.mean)):
+        return f"{prefix}values are too large for a mean"
     outside = (now.counts[0] + now.counts[-1]) / now.value_rows
     tail = f", {_percent(outside)} outside the reference's range" if outside >= 0.01 else ""
     spread = now.deviation / before.deviation if before.deviation > 0 else math.nan

@@ -114,8 +114,9 @@ def _metrics(identity: ModelIdentity, report: DriftReport, digest: str) -> list[
         "columns_judged": len(judged),
         "columns_drifted": len(drifted),
     }
-    if judged:
-        values["drift_share"] = len(drifted) / len(judged)
+    inputs = [c for c in judged if c["side"] == "input"]
+    if inputs:  # as on the gauge: predictions follow, they do not count twice
+        values["drift_share"] = sum(c in drifted for c in inputs) / len(inputs)
     for column in judged:
         values[f"drift_score.{_key(column)}"] = column["score"]
         values[f"drift_threshold.{_key(column)}"] = column["threshold"]

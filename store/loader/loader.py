@@ -132,7 +132,7 @@ class Loader:
         if now - self._adoption_at >= _ADOPTION_SECONDS:
             try:
                 for path in adopt_orphans(self._folder):
-                    _log.info("spool %s was left by a dead process and is loaded now", path.name)
+                    _log.info("spool %s has no process any more; what is left of it is loaded now", path.name)
             except (SpoolError, OSError) as error:
                 _log.error("a spool whose process is dead cannot be adopted: %s", error)
             self._adoption_at = now

@@ -40,7 +40,7 @@ class AnswerRows:
         if type(predictions) is list and len(predictions) == rows:
             if self._one_json:
                 return [(cell,) for cell in predictions]
-            if self._one_scalar and type(predictions[0]) not in (list, dict):
+            if self._one_scalar and (not rows or type(predictions[0]) not in (list, dict)):
                 return [(cell,) for cell in predictions]
             return [self._row(cell) for cell in predictions]
         if type(predictions) is dict and not self._one_json:

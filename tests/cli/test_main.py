@@ -1,6 +1,8 @@
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from driftline.cli.main import COMMANDS, root
@@ -11,6 +13,24 @@ def test_every_command_of_the_table_can_be_imported_and_tells_its_use() -> None:
         shown = CliRunner().invoke(root, [name, "--help"])
         assert shown.exit_code == 0, shown.output
         assert "Usage:" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "remedy"),
+    [("apscheduler", ["monitor", "--once"], "driftline[monitor]"), ("statsmodels", ["demo", "--train-only"], "demo]")],
+)
+def test_a_missing_extra_is_one_line_that_names_it(
+    tmp_path: Path, missing: str, arguments: list[str], remedy: str
+) -> None:
+    script = (
+        f"import sys\nsys.modules[{missing!r}] = None\nsys.argv = ['driftline', *{arguments!r}]\n"
+        "from driftline.cli.main import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("driftline: this command needs the package")
+    assert remedy in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_help_imports_no_heavy_library() -> None:

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from scoring_servers import environment
 
+from driftline.scorer.model_source import resolve
+from driftline.store.errors import ModelNotFound
+
 _RESOLVE = """
 import json, sys
 from driftline.scorer.model_source import resolve
@@ -115,3 +118,10 @@ def test_an_unknown_model_is_one_line_with_the_next_step(uri: str, resolved: dic
     assert "\n" not in message
     assert uri in message
     assert "MLFLOW_TRACKING_URI" in message
+
+
+def test_a_storage_whose_client_is_missing_is_one_line_with_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(ModelNotFound, match="install the package that MLflow reads this storage with"):
+        resolve("s3://nowhere/model")

@@ -55,6 +55,14 @@ def test_the_view_shows_the_signatures_names_over_all_tables_of_the_model(engine
     assert rows[0]["Home Town"] is None
 
 
+def test_the_view_shows_every_column_where_names_collide_with_ours(engine: Engine) -> None:
+    inputs = [{"name": name, "type": "double"} for name in ("in_received_at", "received_at", "Arm", "in_arm")]
+    with writing(engine) as connection:
+        ensure_model_version(connection, identity(inputs=inputs))
+    shown = [column["name"] for column in inspect(engine).get_columns("inference_clf")]
+    assert len(shown) == len(set(shown)) == 6 + len(inputs) + 1
+
+
 def test_two_models_whose_names_look_alike_have_tables_of_their_own(engine: Engine) -> None:
     with writing(engine) as connection:
         made = [ensure_model_version(connection, identity(name=name)) for name in ("my model", "my-model", "My_Model")]

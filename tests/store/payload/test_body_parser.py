@@ -137,6 +137,15 @@ def test_csv_and_parquet() -> None:
         assert cells(batch) == {"in_c0": [1.5, 2.0], "in_c1": ["a", "b"], "out_prediction": [0, 1]}
 
 
+def test_no_rows_in_and_no_predictions_out_are_no_error() -> None:
+    batch = parse(
+        identity(["double"], [{"type": "long"}]),
+        {"dataframe_split": {"columns": ["c0"], "data": []}},
+        {"predictions": []},
+    )
+    assert (len(batch.owners), batch.errors) == (0, {})
+
+
 def test_answers_with_bare_nan_and_infinity() -> None:
     floats = [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}}]
     split = {"dataframe_split": {"columns": ["c0"], "data": [[float("nan")], [1], [2]]}}
