@@ -1,5 +1,7 @@
 """Stores, spools and disks of the fault suite, and the table of its figures at the end of a run."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -36,6 +38,15 @@ def engine(store_url: str) -> Iterator[Engine]:
     migrate.upgrade(engine)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an MLflow store with the models of the scorer's tests."""
+    folder = tmp_path_factory.mktemp("models")
+    train = Path(__file__).parents[1] / "scorer" / "models" / "train.py"
+    subprocess.run([sys.executable, train, folder], check=True, capture_output=True, cwd=folder)
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -283,5 +283,19 @@ def test_two_hundred_kills_of_the_loader_store_everything_once(
     assert balanced(engine, folder).dropped == {}
 
 
-def limited(megabytes: int) -> Callable[[], None]:
-    return lambda: resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+def test_a_loader_with_little_memory_loads_a_long_backlog(
+    engine: Engine, store_url: str, tmp_path: Path, note: Note
+) -> None:
+    sent = list(traffic.clf_traffic(20_000))
+    traffic.fill(tmp_path / "spool", sent)
+    limit = 512 << 20  # of address space, shared libraries included
+    process = start_loader(tmp_path, store_url)
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (limit, limit))
+    try:
+        servers.wait_until(lambda: process.poll() is not None or not spools(tmp_path / "spool"), 60)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+    note(settle(engine, tmp_path / "spool", sent))
