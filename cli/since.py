@@ -12,6 +12,12 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 
+def span_seconds(text: str) -> float | None:
+    """Return the seconds of a span like ``90m`` or ``30d``; None where it is none."""
+    span = _SPAN.fullmatch(text)
+    return None if span is None else float(span[1]) * _UNITS[span[2]]
+
+
 class Since(click.ParamType[int]):
     """Reads ``24h``, ``7d`` or an ISO 8601 time (UTC where it names no zone) as microseconds since the epoch."""
 
@@ -20,8 +26,8 @@ class Since(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        if span := _SPAN.fullmatch(str(value)):
-            seconds = float(span[1]) * _UNITS[span[2]]
+        seconds = span_seconds(str(value))
+        if seconds is not None:
             return now_us() - min(round(seconds * MICROSECONDS), now_us())
         try:
             moment = datetime.fromisoformat(str(value))

@@ -1,25 +1,32 @@
-"""``driftline store``: upgrade, status, verify, load."""
+"""``driftline store``: upgrade, status, verify, load, prune."""
 
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 import orjson
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, func, select
 
+from driftline.cli.open_store import open_store
+from driftline.cli.prune import prune
 from driftline.store import migrate, schema
 from driftline.store.accounts import Accounts, SpoolAccount, accounts
 from driftline.store.engine import open_engine
 from driftline.store.errors import DriftlineError
 from driftline.store.loader.loader import Loader
 from driftline.store.loader.settings import LoaderSettings
-from driftline.store.settings import BaseSettings, load_base, load_section
+from driftline.store.retention.ledger import Pruned, pruned_so_far
+from driftline.store.settings import load_base, load_section
 
 
 @click.group()
 def store() -> None:
-    """Upgrade, inspect and verify the store."""
+    """Upgrade, inspect, verify, prune and export the store."""
+
+
+store.add_command(prune)
 
 
 @store.command()
@@ -34,12 +41,12 @@ def upgrade() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def status(as_json: bool) -> None:
     """Tell where every answered request is."""
-    base, engine = _open()
+    base, engine = open_store()
     found = accounts(engine, base.spool_folder)
     with engine.connect() as connection:
-        models = _models(connection)
+        models, pruned = _models(connection), pruned_so_far(connection)
     if as_json:
-        click.echo(orjson.dumps(_status(found, models), option=orjson.OPT_INDENT_2).decode())
+        click.echo(orjson.dumps(_status(found, pruned, models), option=orjson.OPT_INDENT_2).decode())
         return
     dropped = sum(found.dropped.values())
     click.echo(f"answered {found.answered} = stored {found.stored} + spooled {found.spooled} + dropped {dropped}"
@@ -48,6 +55,8 @@ def status(as_json: bool) -> None:
         click.echo(f"  dropped, {reason}: {count}")
     if found.quarantined:
         click.echo(f"  {found.quarantined} of the stored lie in dead_letter")
+    if gone := pruned.invocations + pruned.dead_letters:
+        click.echo(f"  {gone} of the stored were pruned, with {pruned.rows} rows")
     if found.oldest_pending_us is not None:
         click.echo(f"  oldest pending: {_time(found.oldest_pending_us)}")
     for model in models:
@@ -61,7 +70,7 @@ def verify() -> None:
     """Recompute profiles and counts from the stored rows; exit 1 where something differs."""
     from driftline.store.verify import verify as compare
 
-    _, engine = _open()
+    _, engine = open_store()
     checks = compare(engine)
     for check in checks:
         click.echo(f"{'ok' if check.agrees else 'DIFFERS'}  {check.name}: {check.detail}")
@@ -76,7 +85,7 @@ def load() -> None:
 
     from driftline.store.loader.process import lock_folder
 
-    base, engine = _open()
+    base, engine = open_store()
     busy = threading.Event()
     busy.set()
     lock = lock_folder(base.spool_folder, busy)
@@ -86,13 +95,6 @@ def load() -> None:
         report = Loader(engine, base.spool_folder, load_section(LoaderSettings, "loader")).load_once()
     click.echo(f"loaded {report.records} records with {report.rows} rows, {report.dropped} had been dropped, "
                f"{report.quarantined} went to dead_letter")  # fmt: skip
-
-
-def _open() -> tuple[BaseSettings, Engine]:
-    base = load_base()
-    engine = open_engine(base.store_url)
-    migrate.check(engine)
-    return base, engine
 
 
 def _models(connection: Connection) -> list[dict[str, Any]]:
@@ -116,13 +118,14 @@ def _models(connection: Connection) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _status(found: Accounts, models: list[dict[str, Any]]) -> dict[str, Any]:
+def _status(found: Accounts, pruned: Pruned, models: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "answered": found.answered,
         "stored": found.stored,
         "spooled": found.spooled,
         "dropped": _dropped(found.dropped),
         "quarantined": found.quarantined,
+        "pruned": asdict(pruned),
         "balanced": found.balanced,
         "oldest_pending_at": _time(found.oldest_pending_us),
         "spools": [_spool(spool) for spool in found.spools],

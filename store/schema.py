@@ -120,6 +120,7 @@ profile = Table(
     UniqueConstraint(
         "model_version_id", "reference_id", "arm", "bucket_start", "span_seconds", "writer", name="uq_profile_bucket"
     ),
+    Index(None, "bucket_start"),
 )
 
 label = Table(
@@ -173,6 +174,7 @@ drift_result = Table(
     Column("out_of_range_share", Double),
     Column("computed_at", Timestamp, nullable=False),
     Index(None, "model_version_id", "computed_at"),
+    Index(None, "job_run_id"),
 )
 
 quality_result = Table(
@@ -191,6 +193,7 @@ quality_result = Table(
     Column("breached", Boolean),
     Column("computed_at", Timestamp, nullable=False),
     Index(None, "model_version_id", "computed_at"),
+    Index(None, "job_run_id"),
 )
 
 performance_result = Table(
@@ -213,6 +216,7 @@ performance_result = Table(
     Column("breached", Boolean),
     Column("computed_at", Timestamp, nullable=False),
     Index(None, "model_version_id", "computed_at"),
+    Index(None, "job_run_id"),
 )
 
 event = Table(
@@ -286,4 +290,15 @@ dead_letter = Table(
     Column("error", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("at", Timestamp, nullable=False),
+    Index(None, "at"),
+)
+
+pruned_day = Table(
+    "pruned_day",
+    metadata,
+    Column("day_start", Timestamp, primary_key=True, autoincrement=False),
+    Column("invocations", Identity, nullable=False),
+    Column("row_count", Identity, nullable=False),  # of prediction tables
+    Column("dead_letters", Identity, nullable=False),
+    Column("pruned_at", Timestamp, nullable=False),
 )

@@ -1,4 +1,7 @@
-"""Check that what the store says of itself agrees, exactly: positions, invocations, rows and profiles."""
+"""Check that what the store says of itself agrees, exactly: positions, invocations, rows and profiles.
+
+What retention has taken is counted as such, and the profiles that outlive their rows are left out.
+"""
 
 from dataclasses import dataclass
 
@@ -11,6 +14,8 @@ from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
 from driftline.store.reads import count_rows, model_versions
 from driftline.store.references import newest_reference
+from driftline.store.retention.days import whole_days
+from driftline.store.retention.ledger import complete_from, pruned_so_far
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +29,7 @@ class Check:
 
 def verify(engine: Engine) -> list[Check]:
     """Return all comparisons, made on one snapshot; loading may go on meanwhile."""
-    options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
-    with engine.connect().execution_options(**options) as connection:
+    with whole_days(engine) as connection:
         checks = [_records(connection)]
         for version in model_versions(connection):
             checks.append(_rows(connection, version))
@@ -40,8 +44,11 @@ def _records(connection: Connection) -> Check:
     stored = int(connection.execute(select(func.coalesce(func.sum(p.stored), 0))).scalar_one())
     invocations = _count(connection, select(func.count()).select_from(schema.invocation))
     letters = _count(connection, select(func.count()).select_from(schema.dead_letter))
+    pruned = pruned_so_far(connection)
+    gone = pruned.invocations + pruned.dead_letters
     detail = f"{stored} records stored by the spools' positions, {invocations} invocations, {letters} dead letters"
-    return Check("records", stored == invocations + letters, detail)
+    detail += f", {gone} pruned" if gone else ""
+    return Check("records", stored == invocations + letters + gone, detail)
 
 
 def _rows(connection: Connection, version: ModelVersion) -> Check:
@@ -54,16 +61,18 @@ def _rows(connection: Connection, version: ModelVersion) -> Check:
 
 
 def _profiles(connection: Connection, version: ModelVersion, reference_id: int, reference: Reference) -> Check:
-    t = schema.profile
+    t, start = schema.profile, complete_from(connection)
     stored: dict[tuple[int, int], Profile] = {}
-    query = select(t).where((t.c.model_version_id == version.id) & (t.c.reference_id == reference_id))
+    query = select(t).where(
+        (t.c.model_version_id == version.id) & (t.c.reference_id == reference_id) & (t.c.bucket_start >= start)
+    )
     counted_rows = 0
     for row in connection.execute(query):
         profile = stored.setdefault((row.arm, row.bucket_start), reference.empty_profile())
         profile += Profile.from_bytes(reference, bytes(row.counts))
         counted_rows += row.row_count
     rows = differing = 0
-    for arm, minute, profile in recomputed_profiles(connection, version, reference):
+    for arm, minute, profile in recomputed_profiles(connection, version, reference, start):
         rows += profile.row_count
         differing += stored.pop((arm, minute), None) != profile
     differing += len(stored)

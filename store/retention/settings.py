@@ -1,0 +1,34 @@
+"""How long the store keeps what: the section ``[retention]``."""
+
+import math
+from dataclasses import dataclass
+
+from driftline.store.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """The section ``[retention]``; 0 keeps for ever.
+
+    Attributes:
+        keep_days: invocations, their prediction rows, labels and dead letters; whole UTC days go.
+        keep_bytes: of the whole store; above it the oldest days of invocations and predictions go, never today.
+        keep_profile_days: profiles, which drift over long windows is computed from.
+        keep_result_days: drift, quality and performance results, reports, events, and the runs of jobs.
+    """
+
+    keep_days: float = 90.0
+    keep_bytes: int = 0
+    keep_profile_days: float = 400.0
+    keep_result_days: float = 400.0
+
+    def __post_init__(self) -> None:
+        for name in ("keep_days", "keep_bytes", "keep_profile_days", "keep_result_days"):
+            found = getattr(self, name)
+            if not (math.isfinite(found) and found >= 0):
+                raise ConfigurationError(f"retention.{name} should be a number from 0 (for ever) up, found {found}")
+        if (self.keep_profile_days or math.inf) < (self.keep_days or math.inf):
+            raise ConfigurationError(
+                f"retention.keep_profile_days should not be below keep_days, found {self.keep_profile_days} and "
+                f"{self.keep_days}: profiles are checked against the rows that are there"
+            )
