@@ -20,14 +20,14 @@ from driftline.monitor.frames import TrainingDataMismatch, answer_columns, tenso
 from driftline.monitor.mlflow_link import MlflowLink, exact_uri
 from driftline.monitor.reference_sample import SAMPLE_FILE, draw_sample, keep_sample, write_sample
 from driftline.monitor.watch import WatchedVersion
-from driftline.store.backfill import backfill
+from driftline.store.backfill import put_in_force
 from driftline.store.engine import writing
 from driftline.store.errors import ReferenceCorrupt, ReferenceMissing
 from driftline.store.prediction_columns import PredictionColumn, prediction_columns
 from driftline.store.prediction_tables import ensure_model_version
 from driftline.store.profile.reference import Reference, build_reference
 from driftline.store.records import ModelIdentity, now_us
-from driftline.store.references import newest_reference, save_reference
+from driftline.store.references import newest_reference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,9 +87,8 @@ def save(engine: Engine, built: BuiltReference, home: Path) -> int:
     """Write the reference to the store and profile the rows that are there already; return how many these are."""
     with writing(engine) as connection:
         version = ensure_model_version(connection, built.identity)
-        save_reference(connection, version.id, built.reference)
     keep_sample(home, built.reference, built.sample)
-    return backfill(engine, version.id)
+    return put_in_force(engine, version.id, built.reference)
 
 
 def publish(link: MlflowLink, built: BuiltReference) -> str | None:
@@ -116,9 +115,7 @@ def fetch(engine: Engine, link: MlflowLink, version: WatchedVersion) -> Referenc
             f"the reference in MLflow does not have the columns of {version.label}: "
             f"build it again with `driftline reference build {exact_uri(version.identity)}`"
         )
-    with writing(engine) as connection:
-        save_reference(connection, version.id, reference)
-    backfill(engine, version.id)
+    put_in_force(engine, version.id, reference)
     return reference
 
 

@@ -7,7 +7,7 @@ from driftline.store.profile.reference import Reference
 
 
 def save_reference(connection: Connection, model_version_id: int, reference: Reference) -> int:
-    """Save ``reference`` as the version's newest and return its id; run ``backfill`` afterwards."""
+    """Save ``reference`` as the version's newest and return its id; ``backfill.put_in_force`` calls it."""
     t = schema.reference
     saved = connection.execute(
         insert(t).values(
