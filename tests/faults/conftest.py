@@ -68,7 +68,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     lines = [
         (report.nodeid.split("::")[-1], dict(report.user_properties)[_KEY])
         for report in terminalreporter.getreports("passed")
-        if report.when == "teardown" and _KEY in dict(report.user_properties)
+        if report.when == "call" and _KEY in dict(report.user_properties)
     ]
     if lines:
         terminalreporter.section("fault figures")

@@ -117,11 +117,11 @@ def test_a_connection_cut_around_a_commit_stores_everything_once(
 def test_a_slow_database_takes_everything_once(
     own_postgresql: servers.PostgreSQL, database: str, watcher: Engine, folder: Path, note: Note
 ) -> None:
-    sent = list(traffic.clf_traffic(600))
+    sent = list(traffic.clf_traffic(300))
     traffic.fill(folder, sent)
     with faulty_network.proxy(own_postgresql.port) as proxy:
-        proxy.delay_seconds = 0.01
-        with loading(through(proxy, database), folder, batch_records=300):
+        proxy.delay_seconds = 0.005
+        with loading(through(proxy, database), folder, batch_records=100):
             pass
     note(settle(watcher, folder, sent))
 
@@ -130,10 +130,10 @@ def test_a_slow_database_takes_everything_once(
 def test_a_database_that_falls_silent_takes_everything_once_when_that(
     own_postgresql: servers.PostgreSQL, database: str, watcher: Engine, folder: Path, note: Note, ending: str
 ) -> None:
-    sent = list(traffic.clf_traffic(3000))
+    sent = list(traffic.clf_traffic(1500))
     traffic.fill(folder, sent)
     with faulty_network.proxy(own_postgresql.port) as proxy, loading(through(proxy, database), folder):
-        for _ in range(3):
+        for _ in range(2):
             before = count(watcher)
             servers.wait_until(lambda seen=before: count(watcher) > seen, every=0.01)  # type: ignore[misc]
             proxy.silent.set()
@@ -142,7 +142,7 @@ def test_a_database_that_falls_silent_takes_everything_once_when_that(
             if ending == "is cut":
                 proxy.cut_all()
             proxy.silent.clear()
-    note(settle(watcher, folder, sent, tries=3))
+    note(settle(watcher, folder, sent, tries=2))
 
 
 class Hours(threading.Event):

@@ -150,7 +150,7 @@ def test_workers_that_die_at_a_step_lose_nothing_that_was_answered(
 def test_sigterm_under_load_answers_stores_and_ends(models: Path, tmp_path: Path, note: Note) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    server = serving(models, home, f"sqlite:///{home / 'driftline.sqlite'}", "-w", "2")
+    server = serving(models, home, f"sqlite:///{home / 'driftline.sqlite'}")
     with scoring(server, threads=4) as clients:
         servers.wait_until(lambda: len(clients.answered) > 200)
         assert server.stop() == 0
