@@ -12,6 +12,7 @@ from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.store.engine import open_engine
 from driftline.store.errors import ConfigurationError, StoreUnreachable
 from driftline.store.migrate import prepare
+from driftline.store.retention.settings import RetentionSettings
 from driftline.store.settings import load_base, load_section
 
 # MLflow's client would retry for minutes, where whoever asks here is told and jobs come again; and it prints.
@@ -39,6 +40,7 @@ def open_context(monitor_flags: dict[str, Any] | None = None, *, create: bool = 
     monitor = load_section(MonitorSettings, "monitor", monitor_flags)
     report = load_section(ReportSettings, "report")
     drift = load_section(DriftSettings, "drift")
+    retention = load_section(RetentionSettings, "retention")
     if not create:
         _require_file(base.store_url)
     try:
@@ -49,7 +51,9 @@ def open_context(monitor_flags: dict[str, Any] | None = None, *, create: bool = 
         ) from error
     engine = open_engine(base.store_url)
     prepare(engine)
-    return JobContext(engine=engine, home=base.home.absolute(), monitor=monitor, report=report, drift=drift)
+    return JobContext(
+        engine=engine, home=base.home.absolute(), monitor=monitor, report=report, drift=drift, retention=retention
+    )
 
 
 def _require_file(store_url: str) -> None:

@@ -1,7 +1,7 @@
 """The monitor's metrics: built at each scrape from the newest results in the store.
 
-What is gone from the store is gone from the page, and a restart changes nothing. Names, labels and help texts are the
-catalogue's.
+What is gone from the store is gone from the page, and a restart changes nothing. A job that is about the whole store
+has the empty model name, which to Prometheus is no label. Names, labels and help texts are the catalogue's.
 """
 
 import platform
@@ -13,8 +13,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from driftline.monitor.results import JobClock
 from driftline.monitor.settings import MonitorSettings
-from driftline.monitor.status import CHECKS, Snapshot, StatusReader, VersionStatus
+from driftline.monitor.status import CHECKS, STORE_CHECKS, Snapshot, StatusReader, VersionStatus
 from driftline.store.metric_catalogue import load_catalogue
 from driftline.store.records import MICROSECONDS
 
@@ -58,6 +59,9 @@ class MonitorCollector(Collector):
         page = _Page()
         snapshot = self._status.snapshot()
         self._about_self(page, snapshot)
+        for check in STORE_CHECKS:
+            clock = snapshot.clocks.get(check)
+            self._job(page, "", check, clock, self._schedule.made_seconds, clock.failures if clock else 0)
         for name, versions in snapshot.by_name.items():
             self._jobs(page, name, versions)
             self._model(page, name, versions[0])
@@ -81,17 +85,22 @@ class MonitorCollector(Collector):
     def _jobs(self, page: _Page, name: str, versions: list[VersionStatus]) -> None:
         current = versions[0]
         for check in CHECKS:
-            labels = {"model_name": name, "check": check}
-            clock = current.clocks.get(check)
-            page.set("job_interval_seconds", self._schedule.interval_seconds(check), **labels)
-            page.set("job_registered_timestamp_seconds", _seconds(current.version.first_served_at_us), **labels)
-            page.set("job_last_attempt_timestamp_seconds", _seconds(clock.last_attempt_us if clock else None), **labels)
-            page.set("job_last_success_timestamp_seconds", _seconds(clock.last_success_us if clock else None), **labels)
-            page.set("job_last_duration_seconds", clock.last_duration_seconds if clock else None, **labels)
             failures = [v.clocks[check].failures for v in versions if check in v.clocks]
-            page.set("job_consecutive_failures", max(failures, default=0), **labels)
-            for result, runs in self._schedule.runs(name, check).items():
-                page.set("job_runs_total", runs, result=result, **labels)
+            registered = _seconds(current.version.first_served_at_us)
+            self._job(page, name, check, current.clocks.get(check), registered, max(failures, default=0))
+
+    def _job(
+        self, page: _Page, name: str, check: str, clock: JobClock | None, registered: float, failures: int
+    ) -> None:
+        labels = {"model_name": name, "check": check}
+        page.set("job_interval_seconds", self._schedule.interval_seconds(check), **labels)
+        page.set("job_registered_timestamp_seconds", registered, **labels)
+        page.set("job_last_attempt_timestamp_seconds", _seconds(clock.last_attempt_us if clock else None), **labels)
+        page.set("job_last_success_timestamp_seconds", _seconds(clock.last_success_us if clock else None), **labels)
+        page.set("job_last_duration_seconds", clock.last_duration_seconds if clock else None, **labels)
+        page.set("job_consecutive_failures", failures, **labels)
+        for result, runs in self._schedule.runs(name, check).items():
+            page.set("job_runs_total", runs, result=result, **labels)
 
     def _model(self, page: _Page, name: str, current: VersionStatus) -> None:
         page.set("window_min_rows", self._min_rows, model_name=name)

@@ -1,4 +1,4 @@
-"""The scheduled jobs: plain functions that judge every watched model version and record how that went.
+"""The scheduled jobs: plain functions that judge every watched version, or tend the store, and record how that went.
 
 Invariants
 ----------
@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,13 @@ from driftline.monitor.watch import WatchedVersion, watched_versions
 from driftline.store.engine import writing
 from driftline.store.errors import DriftlineError
 from driftline.store.records import MICROSECONDS, now_us
+from driftline.store.retention.settings import RetentionSettings
 
 if TYPE_CHECKING:
     from driftline.monitor.drift.settings import DriftSettings
 
 log = logging.getLogger(__name__)
+STORE = "store"  # the label of what is about no model version
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class JobContext:
     monitor: MonitorSettings
     report: ReportSettings
     drift: "DriftSettings"
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     link: MlflowLink = field(default_factory=MlflowLink)
     clock: Callable[[], int] = now_us
 
@@ -61,7 +65,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class JobReport:
-    """How a job's run ended: one outcome per model version, by ``name/version``; ``error`` where it could not begin."""
+    """How a job's run ended: one outcome per model version, by ``name/version``, or one for the store, by ``store``.
+
+    ``error`` says why it could not begin.
+    """
 
     job: str
     seconds: float
@@ -88,26 +95,38 @@ Check = Callable[[JobContext, WatchedVersion, int], Outcome]
 def each_version(context: JobContext, job: str, versions: list[WatchedVersion], check: Check) -> JobReport:
     """Run ``check(context, version, job_run_id)`` for each version and record each run."""
     began = time.monotonic()
-    outcomes = {}
-    for version in versions:
-        with writing(context.engine) as connection:
-            run_id = results.begin_run(connection, job, version.id, context.clock())
-        outcome = _guarded(context, job, version, check, run_id)
-        with writing(context.engine) as connection:
-            results.finish_run(
-                connection, run_id, outcome.result, outcome.message, context.clock(), outcome.mlflow_run_id
-            )
-        outcomes[version.label] = outcome
+    outcomes = {
+        version.label: _recorded(context, job, version.id, version.label, partial(check, context, version))
+        for version in versions
+    }
     return JobReport(job, time.monotonic() - began, outcomes)
 
 
-def _guarded(context: JobContext, job: str, version: WatchedVersion, check: Check, run_id: int) -> Outcome:
+def whole_store(context: JobContext, job: str, check: Callable[[JobContext], Outcome]) -> JobReport:
+    """Run ``check(context)`` once, for no version, and record it."""
+    began = time.monotonic()
+    outcome = _recorded(context, job, None, STORE, lambda _: check(context))
+    return JobReport(job, time.monotonic() - began, {STORE: outcome})
+
+
+def _recorded(
+    context: JobContext, job: str, model_version_id: int | None, label: str, check: Callable[[int], Outcome]
+) -> Outcome:
+    with writing(context.engine) as connection:
+        run_id = results.begin_run(connection, job, model_version_id, context.clock())
+    outcome = _guarded(job, label, check, run_id)
+    with writing(context.engine) as connection:
+        results.finish_run(connection, run_id, outcome.result, outcome.message, context.clock(), outcome.mlflow_run_id)
+    return outcome
+
+
+def _guarded(job: str, label: str, check: Callable[[int], Outcome], run_id: int) -> Outcome:
     try:
-        return check(context, version, run_id)
+        return check(run_id)
     except DriftlineError as error:
         return Outcome(Result.ERROR, str(error))
     except Exception as error:  # one version's failure must not end the others'
-        return Outcome(Result.ERROR, explain(error, f"the job {job} for {version.label}"))
+        return Outcome(Result.ERROR, explain(error, f"the job {job} for {label}"))
 
 
 def explain(error: Exception, what: str) -> str:

@@ -72,8 +72,8 @@ def close_interrupted(connection: Connection, at_us: int) -> None:
     )
 
 
-def job_clock(connection: Connection, job: str, model_version_id: int) -> JobClock | None:
-    """Return the clock of one job of one version; None while it never ran."""
+def job_clock(connection: Connection, job: str, model_version_id: int | None) -> JobClock | None:
+    """Return the clock of one job of one version, or of the whole store (None); None while it never ran."""
     t = schema.job_run
     of_job = (t.c.job == job, t.c.model_version_id == model_version_id)
     newest = select(t).where(*of_job).order_by(t.c.started_at.desc(), t.c.id.desc()).limit(1)

@@ -20,7 +20,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from driftline.monitor import drift_job, reference_job
+from driftline.monitor import drift_job, reference_job, retention_job
 from driftline.monitor.jobs import JobContext, JobReport, explain
 from driftline.monitor.report import job as report_job
 from driftline.monitor.results import Result
@@ -70,6 +70,13 @@ def jobs(context: JobContext) -> list[Job]:
             report_job.period(context.report).total_seconds(),
             at_start=True,
         ),
+        Job(
+            retention_job.NAME,
+            retention_job.run,
+            _every(monitor.retention_interval_seconds),
+            monitor.retention_interval_seconds,
+            at_start=True,
+        ),
     ]
 
 
@@ -95,6 +102,7 @@ class Schedule:
         self._scheduler = BackgroundScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
+        self.made_seconds = time.time()
         self.last_tick_seconds = 0.0
         self.mlflow_up: bool | None = None  # None: not asked yet
 
@@ -125,7 +133,10 @@ class Schedule:
         return self._jobs[job].interval_seconds
 
     def runs(self, model_name: str, job: str) -> dict[str, int]:
-        """Return how many runs ended how since the monitor started, every result named."""
+        """Return how many runs ended how since the monitor started, every result named.
+
+        A job of the whole store has the empty model name.
+        """
         with self._lock:
             counted = self._runs.get((model_name, job), Counter())
             return {result.value: counted[result] for result in Result}

@@ -27,6 +27,7 @@ from driftline.store.records import MICROSECONDS, Arm
 log = logging.getLogger(__name__)
 _FRESH_SECONDS = 5.0
 CHECKS = ("drift", "report")
+STORE_CHECKS = ("retention",)  # about the whole store, no model
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,13 @@ class VersionStatus:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything at one moment; ``by_name`` has the version first that had rows last."""
+    """Everything at one moment; ``by_name`` has the version first that had rows last.
+
+    ``clocks`` are those of the jobs that are about the whole store.
+    """
 
     versions: list[VersionStatus] = field(default_factory=list)
+    clocks: dict[str, JobClock] = field(default_factory=dict)
 
     @property
     def by_name(self) -> dict[str, list[VersionStatus]]:
@@ -124,12 +129,12 @@ class StatusReader:
 def read_snapshot(connection: Connection, context: JobContext) -> Snapshot:
     """Read the state of all watched versions."""
     since = context.clock() - round(context.monitor.window_seconds * MICROSECONDS)
-    return Snapshot([_read_version(connection, v, context) for v in watched_versions(connection, since)])
+    versions = [_read_version(connection, v, context) for v in watched_versions(connection, since)]
+    return Snapshot(versions, _clocks(connection, STORE_CHECKS, None))
 
 
 def _read_version(connection: Connection, version: WatchedVersion, context: JobContext) -> VersionStatus:
     arm, threshold = version.arms[0], context.monitor.drift_share_threshold
-    clocks = {check: results.job_clock(connection, check, version.id) for check in CHECKS}
     return VersionStatus(
         version=version,
         reference=_reference(connection, version.id),
@@ -138,9 +143,14 @@ def _read_version(connection: Connection, version: WatchedVersion, context: JobC
             side: results.windows_in_a_row(connection, version.id, Arm(arm), side, threshold)
             for side in ("input", "output")
         },
-        clocks={check: clock for check, clock in clocks.items() if clock is not None},
+        clocks=_clocks(connection, CHECKS, version.id),
         share_threshold=threshold,
     )
+
+
+def _clocks(connection: Connection, checks: Sequence[str], model_version_id: int | None) -> dict[str, JobClock]:
+    clocks = {check: results.job_clock(connection, check, model_version_id) for check in checks}
+    return {check: clock for check, clock in clocks.items() if clock is not None}
 
 
 def _reference(connection: Connection, model_version_id: int) -> ReferenceStatus | None:

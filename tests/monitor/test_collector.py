@@ -7,7 +7,7 @@ from monitor_rig import MINUTE_US, TinyModel, at, rows, save_reference, send
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from driftline.monitor import drift_job
+from driftline.monitor import drift_job, retention_job
 from driftline.monitor.collector import MonitorCollector, exposition
 from driftline.monitor.jobs import JobContext
 from driftline.monitor.schedule import Schedule
@@ -85,6 +85,17 @@ def test_job_clocks_say_when_a_job_ran_and_how_often_it_should(judged: JobContex
     assert value(found, "job_interval_seconds", check="report") == 7 * 86_400
     assert value(found, "job_last_success_timestamp_seconds", check="report") == 0
     assert value(found, "job_consecutive_failures", check="drift") == 0
+
+
+def test_the_retention_jobs_clock_is_about_no_model(judged: JobContext) -> None:
+    assert value(samples(judged), "job_last_success_timestamp_seconds", check="retention") == 0
+    retention_job.run(judged)
+    found = samples(judged)
+    success = value(found, "job_last_success_timestamp_seconds", check="retention", model_name="")
+    assert success is not None
+    assert 0 <= now_us() / MICROSECONDS - success < 60
+    assert value(found, "job_interval_seconds", check="retention") == 3600
+    assert value(found, "job_consecutive_failures", check="retention") == 0
 
 
 def test_a_window_without_enough_rows_has_no_verdict_on_the_page(sqlite_context: JobContext, tiny: TinyModel) -> None:
