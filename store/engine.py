@@ -1,8 +1,9 @@
 """Open the store: one place where URLs become engines and connection failures become one line.
 
-SQLite connections run in WAL mode with ``synchronous=NORMAL`` and begin their transactions explicitly, so that
-``writing`` can take the write lock at once: a transaction that reads first and writes later would fail with
-``SQLITE_BUSY`` whenever another process wrote in between.
+SQLite connections run in WAL mode with ``synchronous=FULL``: the loader deletes segments after its commit, and a power
+cut must not take the commit alone. They begin their transactions explicitly, so that ``writing`` can take the write
+lock at once: a transaction that reads first and writes later would fail with ``SQLITE_BUSY`` whenever another process
+wrote in between.
 """
 
 import os
@@ -118,7 +119,7 @@ def _sqlite(url: str) -> Engine:
         cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_SECONDS * 1000}")
         cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a new store; retention gives its pages back
         cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA cache_size=-32768")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
