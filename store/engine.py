@@ -117,7 +117,8 @@ def _sqlite(url: str) -> Engine:
         dbapi_connection.isolation_level = None  # transactions are begun below, never by the driver
         cursor = dbapi_connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_SECONDS * 1000}")
-        cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a new store; retention gives its pages back
+        if cursor.execute("PRAGMA page_count").fetchone() == (0,):
+            cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")  # it takes the write lock; retention gives pages back
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA cache_size=-32768")
