@@ -30,6 +30,7 @@ from driftline.store.spool.spool import Spool
 
 PER_SPOOL = 7
 BATCH_RECORDS = 5
+LIVES = 4  # how many segments a spool has varies, and so does the number of steps
 _ON_DISK = ("os.remove", "os.rename", "os.rmdir", "os.truncate")
 _IN_SQL = ("begin", "before_cursor_execute", "after_cursor_execute", "savepoint", "release_savepoint")
 _SPOOL = SpoolSettings(ring_bytes=1 << 16, min_free_bytes=0, segment_bytes=700, flush_interval_seconds=0.001)
@@ -96,14 +97,16 @@ def main() -> None:
     steps = died = 1
     while not load(folder, url, steps):
         steps, died = steps + 1, died + 1
-    spools, step, stride = 1, 1, int(sys.argv[4])
-    while True:
+    spools, step, stride, lived = 1, 1, int(sys.argv[4]), 0
+    while lived < LIVES:
         fill(folder, packed)
         spools += 1
         if load(folder, url, step):
-            break
-        died, step = died + 1, step + stride
-        assert load(folder, url)
+            lived += 1
+        else:
+            died += 1
+            assert load(folder, url)
+        step += stride
     print(json.dumps({"died": died - 1, "sent": spools * PER_SPOOL}))
 
 

@@ -1,9 +1,11 @@
 """The spool on a disk that fails, turns read-only and loses its power."""
 
 import hashlib
+import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,13 +14,20 @@ from pathlib import Path
 
 import faulty_disks
 import pytest
-from fault_oracle import Figures
+import servers
+import store_traffic as traffic
+from fault_oracle import Figures, stored
 
+from driftline.store import migrate
+from driftline.store.engine import open_engine
+from driftline.store.loader.loader import Loader, LoaderSettings
 from driftline.store.spool.adoption import adopt_orphans, spools
 from driftline.store.spool.reader import SpoolReader
 from driftline.store.spool.record import Gap, Record
 
 CHILD = Path(__file__).with_name("spool_child.py")
+CONFIRMED = Path(__file__).with_name("durable_child.py")
+TESTS = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
 Note = Callable[[Figures], None]
 
 
@@ -128,3 +137,47 @@ def test_a_power_cut_in_process_mode_loses_about_the_last_second_and_nothing_bef
     assert lost < 1.7 * per_second
     assert len(there) > 0
     note(Figures(1, len(told), lost=lost))
+
+
+def test_a_power_cut_takes_nothing_from_a_store_on_the_same_disk_in_power_mode(
+    ext4: faulty_disks.Ext4, memory: Path, note: Note
+) -> None:
+    home = ext4.folder / "home"
+    (home / "spool").mkdir(parents=True)
+    store = f"sqlite:///{home / 'driftline.sqlite'}"
+    engine = open_engine(store)
+    migrate.upgrade(engine)
+    analyst = sqlite3.connect(home / "driftline.sqlite")  # so that no commit closes the last connection
+    analyst.execute("SELECT count(*) FROM invocation").fetchall()
+    before = list(traffic.clf_traffic(5000))
+    traffic.fill(home / "spool", before)
+    Loader(engine, home / "spool", LoaderSettings(batch_records=1000)).load_once()  # the log goes round from here on
+    environment = {**os.environ, "DRIFTLINE_HOME": str(home), "DRIFTLINE_STORE": store, "PYTHONPATH": TESTS}
+    loader = subprocess.Popen([sys.executable, "-m", "driftline.store.loader.process"], env=environment)
+    child = subprocess.Popen([sys.executable, CONFIRMED, home / "spool", memory], env=environment,
+                             stdout=subprocess.PIPE)  # fmt: skip
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"ready\n"
+    servers.wait_until(lambda: len(stored(engine)) > 5100)
+    time.sleep(1.5)
+    for process in (child, loader):
+        process.send_signal(signal.SIGSTOP)
+    ext4.cut_power()
+    loader.kill()
+    loader.wait()
+    child.kill()
+    raw, _ = child.communicate()
+    analyst.close()
+    told = {one.id for one in before} | {raw[place : place + 16] for place in range(0, len(raw) - 15, 16)}
+    engine.dispose()
+    ext4.unmount()
+    for left in memory.iterdir():
+        left.unlink()
+    ext4.mount()
+    engine = open_engine(store)
+    Loader(engine, home / "spool", LoaderSettings()).load_once()
+    found = stored(engine).keys()
+    engine.dispose()
+    assert len(told) > 5100
+    assert not told - found, f"{len(told - found)} of {len(told)} confirmed and lost"
+    note(Figures(1, len(told)))
