@@ -1,4 +1,4 @@
-"""``driftline store``: upgrade, status, verify, load, prune."""
+"""``driftline store``: upgrade, status, verify, load, prune, export."""
 
 import sys
 from dataclasses import asdict
@@ -9,6 +9,7 @@ import click
 import orjson
 from sqlalchemy import Connection, func, select
 
+from driftline.cli.export import export
 from driftline.cli.open_store import open_store
 from driftline.cli.prune import prune
 from driftline.store import migrate, schema
@@ -26,6 +27,7 @@ def store() -> None:
     """Upgrade, inspect, verify, prune and export the store."""
 
 
+store.add_command(export)
 store.add_command(prune)
 
 

@@ -1,0 +1,1 @@
+"""History as partitioned Parquet: for what one machine's SQL is too small."""
