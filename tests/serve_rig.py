@@ -20,15 +20,21 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def serving(models: Path, home: Path, store: str, *flags: str, **settings: str) -> DriftlineServer:
-    """Start a server over the model ``linear`` whose home is ``home``."""
+@contextmanager
+def serving(models: Path, home: Path, store: str, *flags: str, **settings: str) -> Iterator[DriftlineServer]:
+    """Run a server over the model ``linear`` whose home is ``home``; a test may stop it itself."""
+    home.mkdir()
     variables = {**SETTINGS, **settings}
     server = driftline_server(models, "models:/linear/1", home.name, "--store", store, *flags, **variables)
     server.command = [str(home) if part == str(server.home) else part for part in server.command]
     server.home = home
     server.start()
-    server.wait_ready()
-    return server
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.stop()
 
 
 def loader_of(server: DriftlineServer) -> int | None:

@@ -33,12 +33,8 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[faulty_disks.Ext4
 def server(models: Path, disk: faulty_disks.Ext4) -> Iterator[DriftlineServer]:
     """One server that each test leaves well, with its home and its SQLite store on a disk of its own."""
     home = disk.folder / "home"
-    home.mkdir()
-    server = serving(models, home, f"sqlite:///{home / 'driftline.sqlite'}")
-    try:
+    with serving(models, home, f"sqlite:///{home / 'driftline.sqlite'}") as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +50,11 @@ def test_a_stopped_loader_delays_no_answer_and_catches_up(server: DriftlineServe
         loader = loader_of(server)
         assert loader is not None
         for _ in range(3):
-            with stopped(loader):
-                time.sleep(0.5)
-                assert accounts(engine, server.spool_folder).balanced
+            answered = len(clients.answered)
+            with stopped(loader):  # it may hold the lock of the SQLite file: the store is not asked meanwhile
+                servers.wait_until(lambda seen=answered: len(clients.answered) > seen + 20)
             time.sleep(0.2)
+            assert accounts(engine, server.spool_folder).balanced
     assert (clients.failed, clients.refused) == (0, 0)
     settled(engine, server)
     note(check(engine, clients, before, tries=3))
@@ -127,17 +124,14 @@ def test_workers_that_die_at_a_step_lose_nothing_that_was_answered(
     models: Path, tmp_path: Path, note: Note, failpoint: str
 ) -> None:
     home = tmp_path / "home"
-    home.mkdir()
     store = f"sqlite:///{home / 'driftline.sqlite'}"
-    server = serving(models, home, store, "-w", "2", _DRIFTLINE_FAILPOINT=failpoint,
-                     DRIFTLINE_SPOOL_SEGMENT_BYTES="20000")  # fmt: skip
+    settings = {"_DRIFTLINE_FAILPOINT": failpoint, "DRIFTLINE_SPOOL_SEGMENT_BYTES": "20000"}
     workers: set[int] = set()
-    with scoring(server, threads=4) as clients:
+    with serving(models, home, store, "-w", "2", **settings) as server, scoring(server, threads=4) as clients:
         end = time.monotonic() + 20
         while time.monotonic() < end:
             workers |= set(server.workers())
             time.sleep(0.2)
-    server.stop()
     assert clients.answered
     engine = open_engine(store)
     Loader(engine, server.spool_folder, LoaderSettings(raw_bodies="all")).load_once()
@@ -149,9 +143,7 @@ def test_workers_that_die_at_a_step_lose_nothing_that_was_answered(
 
 def test_sigterm_under_load_answers_stores_and_ends(models: Path, tmp_path: Path, note: Note) -> None:
     home = tmp_path / "home"
-    home.mkdir()
-    server = serving(models, home, f"sqlite:///{home / 'driftline.sqlite'}")
-    with scoring(server, threads=4) as clients:
+    with serving(models, home, f"sqlite:///{home / 'driftline.sqlite'}") as server, scoring(server, 4) as clients:
         servers.wait_until(lambda: len(clients.answered) > 200)
         assert server.stop() == 0
     engine = open_engine(f"sqlite:///{home / 'driftline.sqlite'}")
@@ -167,12 +159,10 @@ def test_a_full_disk_stops_no_answer_drops_are_counted_and_capture_goes_on_when_
     dropped = "driftline_scorer_tee_dropped_records_total"
     with faulty_disks.tmpfs(tmp_path / "disk", "8m") as disk:
         home = disk / "home"
-        home.mkdir()
         store = f"sqlite:///{home / 'driftline.sqlite'}"
-        server = serving(models, home, store, DRIFTLINE_SPOOL_RING_BYTES=str(1 << 16),
-                         DRIFTLINE_SPOOL_OVERFLOW_BYTES=str(1 << 16))  # fmt: skip
-        engine = open_engine(store)
-        try:
+        memory = {name: str(1 << 16) for name in ("DRIFTLINE_SPOOL_RING_BYTES", "DRIFTLINE_SPOOL_OVERFLOW_BYTES")}
+        with serving(models, home, store, **memory) as server:
+            engine = open_engine(store)
             with scoring(server, padding=2000) as clients:
                 servers.wait_until(lambda: len(stored(engine)) > 50)
                 ballast = faulty_disks.fill_up(disk)
@@ -189,13 +179,11 @@ def test_a_full_disk_stops_no_answer_drops_are_counted_and_capture_goes_on_when_
             assert clients.slowest(since) < 1.0
             found = settled(engine, server)
             assert found.dropped.keys() <= {"disk_full", "ring_full"}
-        finally:
-            code = server.stop()
-        assert code == 0
+            assert server.stop() == 0
         in_store = stored(engine)
-        assert found.answered == len(clients.answered) == len(in_store) + sum(found.dropped.values())
-        assert in_store.keys() <= clients.answered.keys()
-        assert late <= in_store.keys(), "capture did not go on"
-        assert all(clients.answered[id_] == hashed for id_, hashed in in_store.items())
-        note(Figures(1, len(clients.answered), dropped=sum(found.dropped.values())))
         engine.dispose()
+    assert found.answered == len(clients.answered) == len(in_store) + sum(found.dropped.values())
+    assert in_store.keys() <= clients.answered.keys()
+    assert late <= in_store.keys(), "capture did not go on"
+    assert all(clients.answered[id_] == hashed for id_, hashed in in_store.items())
+    note(Figures(1, len(clients.answered), dropped=sum(found.dropped.values())))

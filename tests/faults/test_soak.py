@@ -55,9 +55,6 @@ def test_a_soak_of_random_faults_loses_nothing_and_leaks_nothing(
     store = own_postgresql.create_database("soak")
     engine = open_engine(store)
     migrate.upgrade(engine)
-    home = disk.folder / "home"
-    home.mkdir()
-    server = serving(models, home, store, "-w", "2")
     chance = random.Random(22)
     tries, memory, files = 0, [], []
 
@@ -71,7 +68,7 @@ def test_a_soak_of_random_faults_loses_nothing_and_leaks_nothing(
         assert disk.freeze(1.0).wait(20) == 0
 
     faults = [kill_worker, kill_loader, stop_loader, crash_database, freeze]
-    try:
+    with serving(models, disk.folder / "home", store, "-w", "2") as server:
         servers.wait_until(lambda: len(server.workers()) == 2, 60)
         with scoring(server, threads=3, pause_seconds=0.01) as clients:
             end = time.monotonic() + SECONDS
@@ -82,11 +79,9 @@ def test_a_soak_of_random_faults_loses_nothing_and_leaks_nothing(
                 memory.append(resident_bytes(server.process.pid))
                 files.append(open_files(server.process.pid))
         found = settled(engine, server, 90)
-        assert (found.dropped, found.quarantined, clients.refused) == ({}, 0, 0)
-        note(check(engine, clients, set(), tries=tries))
-        assert len(stored(engine)) == found.stored
-        assert files[-1] <= files[len(files) // 4] + 2
-        assert memory[-1] < memory[len(memory) // 4] + (20 << 20)
-    finally:
-        server.stop()
-        engine.dispose()
+    assert (found.dropped, found.quarantined, clients.refused) == ({}, 0, 0)
+    note(check(engine, clients, set(), tries=tries))
+    assert len(stored(engine)) == found.stored
+    assert files[-1] <= files[len(files) // 4] + 2
+    assert memory[-1] < memory[len(memory) // 4] + (20 << 20)
+    engine.dispose()
