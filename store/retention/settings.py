@@ -8,7 +8,7 @@ from driftline.store.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class RetentionSettings:
-    """The section ``[retention]``; 0 keeps for ever.
+    """The section ``[retention]``; 0, the default, keeps for ever: nothing goes that nobody asked to go.
 
     Attributes:
         keep_days: invocations, their prediction rows, labels and dead letters; whole UTC days go.
@@ -17,10 +17,10 @@ class RetentionSettings:
         keep_result_days: drift, quality and performance results, reports, events, and the runs of jobs.
     """
 
-    keep_days: float = 90.0
+    keep_days: float = 0.0
     keep_bytes: int = 0
-    keep_profile_days: float = 400.0
-    keep_result_days: float = 400.0
+    keep_profile_days: float = 0.0
+    keep_result_days: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("keep_days", "keep_bytes", "keep_profile_days", "keep_result_days"):

@@ -46,7 +46,8 @@ def test_a_failure_is_recorded_and_counted(sqlite_context: JobContext) -> None:
     with sqlite_context.engine.begin() as connection:
         connection.execute(text("DROP TABLE profile"))
         connection.execute(text("INSERT INTO pruned_day VALUES (8640000000000000, 1, 1, 0, 1)"))
-    report = retention_job.run(sqlite_context)
+    settings = RetentionSettings(keep_days=2, keep_profile_days=2)
+    report = retention_job.run(replace(sqlite_context, retention=settings))
     assert report.failed
     with sqlite_context.engine.connect() as connection:
         clock = job_clock(connection, "retention", None)

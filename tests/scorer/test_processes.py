@@ -13,6 +13,9 @@ import pytest
 import servers
 from scoring_servers import Answer, DriftlineServer, driftline_server
 
+from driftline.store.accounts import accounts
+from driftline.store.engine import open_engine
+
 GOOD = b'{"dataframe_records": [{"a": 1.0, "b": 2.0}]}'
 ACT = b'{"dataframe_records": [{"act": "%s"}]}'
 Start = Callable[..., DriftlineServer]
@@ -145,4 +148,7 @@ def test_sigterm_lets_a_request_finish_and_drains_into_the_store(start: Start, t
     connection = sqlite3.connect(store)
     assert [status for (status,) in connection.execute("SELECT status FROM invocation")] == [200]
     connection.close()
-    assert server.invocations() == []
+    engine = open_engine(f"sqlite:///{store}")
+    found = accounts(engine, server.spool_folder)
+    engine.dispose()
+    assert (found.answered, found.stored, found.spooled) == (1, 1, 0)

@@ -127,7 +127,7 @@ def test_old_results_go_before_the_runs_that_made_them(engine: Engine, home: Pat
                 column_name="age", kind="numeric", statistic="ks", window_start=at, window_end=at, window_rows=1,
                 verdict="drift", reason="", computed_at=at,
             ))  # fmt: skip
-    assert prune(engine, RetentionSettings(), NOW).results == 2
+    assert prune(engine, RetentionSettings(keep_result_days=400), NOW).results == 2
     assert (count(engine, "job_run"), count(engine, "drift_result")) == (1, 1)
 
 
