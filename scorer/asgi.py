@@ -4,7 +4,7 @@ Invariants
 ----------
 - What MLflow's application answers is what the client gets: status, headers and body, byte for byte. Only answers of
   ``/invocations`` carry two headers more, and HEAD of ``/ping`` and ``/health`` answers as GET does.
-- An invocation is in the spool before the first byte of its answer leaves.
+- An invocation is in the spool before the first byte of its answer leaves, and is counted before the last one does.
 - A request whose body never arrived whole, or whose server died, has no answer and is not recorded.
 """
 
@@ -63,11 +63,20 @@ class TeeLayer:
         begin = time.perf_counter_ns()
         self._tally.started()
         status = 0
+        counted = False
+
+        def count() -> None:
+            nonlocal counted
+            if not counted:
+                counted = True
+                self._tally.finished(_ROUTE.get(path, _OTHER), status, (time.perf_counter_ns() - begin) // 1000)
 
         async def watch(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+            elif message["type"] == "http.response.body" and not message.get("more_body", False):
+                count()
             await send(message)
 
         try:
@@ -81,7 +90,7 @@ class TeeLayer:
             status = status or _SERVER_ERROR[0]
             raise
         finally:
-            self._tally.finished(_ROUTE.get(path, _OTHER), status, (time.perf_counter_ns() - begin) // 1000)
+            count()
 
     async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._open_exchanges += 1

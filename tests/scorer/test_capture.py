@@ -72,7 +72,7 @@ def test_a_timeout_is_captured_with_the_clients_request_id(pairs: Pairs) -> None
     assert (answer.status, answer.body) == (504, b"Request processing time exceeded limit")
     found = captured.read(1)[_id(answer)]
     assert (found.status, found.response, found.client_request_id) == (504, answer.body, b"mine")
-    assert found.latency_us >= 1_000_000
+    assert found.latency_us >= 990_000  # the event loop's timers count whole milliseconds and may fire early
 
 
 def test_a_request_whose_body_never_arrives_is_not_captured(pairs: Pairs) -> None:
