@@ -1,4 +1,4 @@
-"""The application of one worker process: MLflow's scoring app under the layer that records.
+"""The application of one worker process: the model, MLflow's scoring app over it, and our layer around both.
 
 The parent hands over what it resolved in two variables: MLflow's own for the model's path, and one JSON document.
 """
@@ -11,16 +11,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import orjson
 
-from driftline.scorer.asgi import TeeLayer
+from driftline.scorer.asgi import ScoringLayer
+from driftline.scorer.prediction_pool import PredictionPool
+from driftline.scorer.served_model import ServedModel
 from driftline.scorer.tally import Tally, TallySheet
 from driftline.scorer.tee import Tee
 from driftline.scorer.tied_process import tie_to_parent
 from driftline.store.errors import DriftlineError
-from driftline.store.records import ModelIdentity, now_us
+from driftline.store.records import Arm, ModelIdentity, now_us
 from driftline.store.settings import load_section
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
@@ -70,20 +72,16 @@ class WorkerOrder:
         )
 
 
-def create_app() -> TeeLayer:
+def create_app() -> ScoringLayer:
     """Load the model, open the spool and return the application; a failure ends the process for good."""
     tie_to_parent(os.getppid())
     try:
         order = WorkerOrder.from_environment()
         tally = TallySheet.attach(order.tally_path).claim()
-        begin = time.perf_counter_ns()
-        app = _load_model()
-        load_duration_us = (time.perf_counter_ns() - begin) // 1000
-        layer = TeeLayer(app, _open_tee(order, tally), tally)
+        layer = _load(order, tally)
         # What is loaded now lives as long as the process: a full collection over it would stall answers by 0.15 s.
         gc.collect()
         gc.freeze()
-        tally.loaded(now_us(), load_duration_us)
         return layer
     except DriftlineError as error:
         print(f"driftline: {error}", file=sys.stderr)
@@ -97,11 +95,15 @@ def create_app() -> TeeLayer:
     sys.exit(STARTUP_FAILURE)
 
 
-def _load_model() -> Any:
+def _load(order: WorkerOrder, tally: Tally) -> ScoringLayer:
     from mlflow.pyfunc import scoring_server
 
-    model = scoring_server.load_model_with_mlflow_config(os.environ[scoring_server._SERVER_MODEL_PATH])
-    return scoring_server.init(model)
+    pool = PredictionPool()
+    begin = time.perf_counter_ns()
+    path = Path(os.environ[scoring_server._SERVER_MODEL_PATH])
+    champion = ServedModel.load(path, Arm.CHAMPION, pool, lambda: _open_tee(order, tally), tally)
+    tally.loaded(now_us(), (time.perf_counter_ns() - begin) // 1000)
+    return ScoringLayer(champion, pool)
 
 
 def _open_tee(order: WorkerOrder, tally: Tally) -> Tee:

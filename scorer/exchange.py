@@ -1,0 +1,157 @@
+"""One request to ``/invocations`` and its answer, which is held until it is whole and recorded.
+
+Invariants
+----------
+- The answer is MLflow's: from its application, or the same bytes from the fast path, which hands over whatever it does
+  not take. Two headers are added.
+- An invocation is in the spool before the first byte of its answer leaves.
+- A request whose body never arrived whole has no answer and is not recorded.
+"""
+
+import asyncio
+import time
+import uuid
+
+from driftline.scorer.answers import answer_rows, rejection
+from driftline.scorer.asgi_types import Headers, Message, Receive, Scope, Send
+from driftline.scorer.predictor import Scored
+from driftline.scorer.served_model import ServedModel
+from driftline.store.records import Invocation, new_invocation_id, now_us
+
+_STORED_HEADER_BYTES = 0xFFFF  # what a record's header has room for
+# What uvicorn sends itself when the application ends without an answer.
+SERVER_ERROR = (500, b"Internal Server Error")
+_JSON = b"application/json"
+_JSON_TYPES = (_JSON, b"application/json; charset=utf-8", b"application/json;charset=utf-8")
+_TIMEOUT_BODY = b"Request processing time exceeded limit"  # MLflow's words
+
+
+class Exchange:
+    """Answers one request with ``served``."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, served: ServedModel) -> None:
+        self._received_at_us = now_us()
+        self._begin = time.perf_counter_ns()
+        self._id = new_invocation_id(self._received_at_us)
+        self._headers: Headers = scope["headers"]
+        self._method: str = scope["method"]
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._served = served
+        self._request: list[bytes] = []
+        self._whole = self._abandoned = False
+        self._start: Message | None = None
+        self._left = False
+        self._answer: list[bytes] = []
+        self._scored: Scored | None = None
+
+    async def run(self) -> None:
+        try:
+            if self._served.predictor and self._method == "POST" and self._header(b"content-type") in _JSON_TYPES:
+                await self._in_time()
+            else:
+                await self._served.app(self._scope, self._read, self._write)
+        except BaseException:
+            if not self._left and not self._abandoned:
+                await self._record(*SERVER_ERROR)
+            raise
+
+    async def _in_time(self) -> None:
+        """Hold the whole exchange, handed over or not, to the timeout that MLflow's application has."""
+        try:
+            async with asyncio.timeout(self._served.timeout_seconds) as limit:
+                await self._fast()
+        except TimeoutError:
+            if not limit.expired() or self._left:
+                raise
+            await self._answer_json(504, _TIMEOUT_BODY)
+
+    async def _fast(self) -> None:
+        while not self._whole:
+            await self._read()
+            if self._abandoned:
+                return
+        body = b"".join(self._request)
+        self._request = [body]
+        assert self._served.predictor is not None
+        self._scored = await self._served.predictor.answer(body)
+        if self._scored is None:
+            await self._served.app(self._scope, self._read_again(body), self._write)
+        else:
+            await self._answer_json(200, self._scored.body)
+
+    async def _answer_json(self, status: int, body: bytes) -> None:
+        headers = [(b"content-length", str(len(body)).encode()), (b"content-type", _JSON)]
+        await self._leave({"type": "http.response.start", "status": status, "headers": headers}, body)
+
+    async def _read(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._request.append(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
+        elif message["type"] == "http.disconnect":
+            self._abandoned = not self._whole
+        return message
+
+    def _read_again(self, body: bytes) -> Receive:
+        """Return a ``receive`` that gives the body once more and then what the client does next."""
+        given = False
+
+        async def receive() -> Message:
+            nonlocal given
+            if given:
+                return await self._receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        return receive
+
+    async def _write(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+        elif message["type"] == "http.response.body" and self._start is not None:
+            self._answer.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                await self._leave(self._start, b"".join(self._answer))
+        else:
+            await self._send(message)
+
+    async def _leave(self, start: Message, body: bytes) -> None:
+        self._left = True
+        if not self._abandoned:
+            await self._record(start["status"], body)
+        own = str(uuid.UUID(bytes=self._id)).encode()
+        added = [(b"x-request-id", self._header(b"x-request-id") or own), (b"x-driftline-invocation-id", own)]
+        await self._send({**start, "headers": [*start["headers"], *added]})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def _record(self, status: int, body: bytes) -> None:
+        scored = self._scored
+
+        def make() -> Invocation:
+            return Invocation(
+                id=self._id,
+                received_at_us=self._received_at_us,
+                status=status,
+                arm=self._served.arm,
+                latency_us=(time.perf_counter_ns() - self._begin) // 1000,
+                content_type=self._header(b"content-type")[:_STORED_HEADER_BYTES],
+                client_request_id=self._header(b"x-request-id")[:_STORED_HEADER_BYTES],
+                request=b"".join(self._request),
+                response=b"" if self._method == "HEAD" else body,
+                parse_us=scored.parse_us if scored else 0,
+                predict_us=scored.predict_us if scored else 0,
+                encode_us=scored.encode_us if scored else 0,
+            )
+
+        tally = self._served.tally
+        seq = self._served.tee.record(make)
+        if 200 <= status < 300:
+            tally.predicted(scored.rows if scored else answer_rows(body), self._received_at_us)
+        elif reason := rejection(status, body):
+            tally.rejected(reason)
+        await self._served.tee.durable(seq)
+
+    def _header(self, name: bytes) -> bytes:
+        return next((value for key, value in self._headers if key == name), b"")

@@ -1,0 +1,47 @@
+"""A model version in a worker: how it answers, where it is recorded and counted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from driftline.scorer.asgi_types import ASGIApp
+from driftline.scorer.prediction_pool import PredictionPool
+from driftline.scorer.predictor import Predictor
+from driftline.scorer.tally import Tally
+from driftline.scorer.tee import Tee
+from driftline.store.records import Arm
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """What an exchange needs of the model version that answers it.
+
+    Attributes:
+        app: MLflow's scoring application over this version.
+        predictor: the fast path; None where the model never takes it.
+        tee: into the worker's spool, under this version's identity.
+        tally: the counts of this version.
+        timeout_seconds: how long a request may take, as MLflow's application holds it.
+    """
+
+    arm: Arm
+    app: ASGIApp
+    predictor: Predictor | None
+    tee: Tee
+    tally: Tally
+    timeout_seconds: float
+
+    @classmethod
+    def load(cls, path: Path, arm: Arm, pool: PredictionPool, open_tee: Callable[[], Tee], tally: Tally) -> Self:
+        """Load the model in the folder ``path`` as MLflow's server does, and only then open its tee.
+
+        Raises:
+            Exception: whatever MLflow or the model raises.
+        """
+        from mlflow.environment_variables import MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT
+        from mlflow.pyfunc import scoring_server
+
+        model = scoring_server.load_model_with_mlflow_config(str(path))
+        app = scoring_server.init(model)
+        return cls(arm, app, None, open_tee(), tally, MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.get())
