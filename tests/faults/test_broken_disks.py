@@ -134,7 +134,7 @@ def test_a_power_cut_in_process_mode_loses_about_the_last_second_and_nothing_bef
     assert there == set(range(1, len(there) + 1)), "a hole before what is there"
     per_second = len(told) / 3.0
     lost = len(set(told) - there)
-    assert lost < 1.7 * per_second
+    assert lost < 2.5 * per_second  # a second between two syncs, the sync itself, and a busy machine
     assert len(there) > 0
     note(Figures(1, len(told), lost=lost))
 

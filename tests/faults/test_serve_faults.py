@@ -177,7 +177,7 @@ def test_a_full_disk_stops_no_answer_drops_are_counted_and_capture_goes_on_when_
                 time.sleep(0.5)
                 late = set(clients.answered) - before
             assert (clients.failed, clients.refused) == (0, 0)
-            assert clients.slowest(since) < 1.0
+            assert clients.slowest(since) < 3.0
             found = settled(engine, server)
             assert found.dropped.keys() <= {"disk_full", "ring_full"}
             assert server.stop() == 0
