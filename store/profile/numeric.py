@@ -128,40 +128,50 @@ class NumericState:
         """Add one batch.
 
         Args:
-            values: shape (columns, rows), at most ``MAX_BATCH_ROWS`` rows; NaN is missing. Overwritten.
+            values: shape (columns, rows), 1 to ``MAX_BATCH_ROWS`` rows; NaN is missing. Overwritten.
         """
-        layout = self.layout
-        index = np.empty(values.shape, np.int64)
+        layout, rows = self.layout, values.shape[1]
+        values.sort(axis=1)  # a few edges among sorted values are found much faster than each value among the edges
+        below = np.empty(layout.total, np.int64)  # rows below the upper edge of each bin, all of them in the last
         for j, bins in enumerate(layout.bins):
-            index[j] = bins.edges.searchsorted(values[j], side="right")
-        index += layout.starts[:-1, None]
-        finite = np.isfinite(values)
-        if finite.all():
-            np.minimum(self.least, values.min(axis=1), out=self.least)
-            np.maximum(self.greatest, values.max(axis=1), out=self.greatest)
-        else:
-            self._set_apart(values, finite)
-            index[~finite] = layout.total
+            below[layout.starts[j] : layout.starts[j + 1] - 1] = values[j].searchsorted(bins.edges)
+        below[layout.starts[1:] - 1] = rows
+        counts = np.diff(below, prepend=0)
+        counts[layout.starts[1:-1]] = below[layout.starts[1:-1]]
+        index = np.repeat(np.arange(layout.total), counts).reshape(values.shape)
+        least, greatest = values[:, 0].copy(), values[:, -1].copy()
+        infinite = np.flatnonzero(~(np.isfinite(least) & np.isfinite(greatest))).tolist()
+        for column in infinite:
+            least[column], greatest[column] = self._set_apart(column, values[column], index[column], counts)
+        np.minimum(self.least, least, out=self.least)
+        np.maximum(self.greatest, greatest, out=self.greatest)
         self.least += 0.0  # -0.0 becomes 0.0, whichever came first
         self.greatest += 0.0
-        flat = index.ravel()
-        counts = np.bincount(flat, minlength=layout.total + 1)[:-1]
         self.counts += counts
         with np.errstate(over="ignore"):
             offsets = np.rint((values - layout.lower[index]) * layout.per_width[index])
             deviations = np.rint((values - layout.means) * layout.per_deviation)
-        deviations[~finite] = 0.0
+        if infinite:
+            deviations[index == layout.total] = 0.0
         self._absorb_open(index, offsets, counts)
-        self.offsets += np.bincount(flat, weights=offsets.ravel(), minlength=layout.total + 1)[:-1].astype(np.int64)
+        sums = np.bincount(index.ravel(), weights=offsets.ravel(), minlength=layout.total + 1)
+        self.offsets += sums[:-1].astype(np.int64)
         self._absorb_squares(deviations)
 
-    def _set_apart(self, values: NDArray[np.float64], finite: NDArray[np.bool_]) -> None:
-        self.tallies[:, 0] += np.isnan(values).sum(axis=1)
-        self.tallies[:, 1] += (values == np.inf).sum(axis=1)
-        self.tallies[:, 2] += (values == -np.inf).sum(axis=1)
-        np.minimum(self.least, np.where(finite, values, np.inf).min(axis=1), out=self.least)
-        np.maximum(self.greatest, np.where(finite, values, -np.inf).max(axis=1), out=self.greatest)
-        values[~finite] = 0.0
+    def _set_apart(
+        self, column: int, values: NDArray[np.float64], index: NDArray[np.int64], counts: NDArray[np.int64]
+    ) -> tuple[float, float]:
+        """Take out of the bins what is not finite and lies at both ends; return the least and greatest of the rest."""
+        start, end = (int(np.searchsorted(values, edge, side="right")) for edge in (-np.inf, np.inf))
+        stop = int(np.searchsorted(values, np.inf))
+        self.tallies[column] += (values.size - end, end - stop, start, 0)
+        first, last = self.layout.open_bins[column]
+        counts[first] -= start
+        counts[last] -= values.size - stop
+        index[:start] = index[stop:] = self.layout.total
+        least, greatest = (values[start], values[stop - 1]) if start < stop else (np.inf, -np.inf)
+        values[:start] = values[stop:] = 0.0
+        return float(least), float(greatest)
 
     def _absorb_open(self, index: NDArray[np.int64], offsets: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
         for column, end in zip(*np.nonzero(counts[self.layout.open_bins]), strict=True):
