@@ -6,10 +6,7 @@ from typing import Any
 
 import click
 
-from driftline.store.errors import ConfigurationError
-
 _PORT = click.IntRange(0, 65535)
-_ENVIRONMENTS = ("local", "virtualenv", "uv", "conda")
 
 
 @click.command("serve", context_settings={"show_default": True})
@@ -36,10 +33,16 @@ _ENVIRONMENTS = ("local", "virtualenv", "uv", "conda")
     "--workers", "-w", envvar="MLFLOW_MODELS_WORKERS", default=1, type=click.IntRange(min=1), help="Worker processes."
 )
 @click.option(
-    "--env-manager", default="local", metavar="NAME", help="Where the model runs; today `local`, this environment."
+    "--env-manager",
+    default="local",
+    metavar="NAME",
+    help="Where the model runs: `local`, this environment; `virtualenv`, `uv` or `conda`, one made from the model's "
+    "requirements as MLflow makes it, with driftline in it.",
 )
 @click.option("--no-conda", is_flag=True, default=False, help="The same as `--env-manager local`.")
-@click.option("--install-mlflow", is_flag=True, default=False, help="Accepted; this environment has MLflow.")
+@click.option(
+    "--install-mlflow", is_flag=True, default=False, help="Put this MLflow into the environment that is made."
+)
 @click.option(
     "--home",
     type=click.Path(path_type=Path),
@@ -83,10 +86,9 @@ def serve(
     Every flag and variable of `mlflow models serve` is taken, the UVICORN_* variables too. The answers are MLflow's,
     byte for byte.
     """
-    if not no_conda:
-        _check_environment(env_manager)
     _log_to_stderr()
 
+    from driftline.scorer.environments import LOCAL, EnvironmentOptions, enter
     from driftline.scorer.settings import ScorerSettings
     from driftline.scorer.supervisor import ServeOptions
     from driftline.scorer.supervisor import serve as run
@@ -94,6 +96,10 @@ def serve(
     from driftline.store.settings import load_base, load_section
     from driftline.store.spool.settings import SpoolSettings
 
+    base = load_base({"home": home, "store": store})
+    extras = "postgresql" if base.store_url.startswith("postgresql") else ""
+    manager = LOCAL if no_conda else env_manager
+    enter(EnvironmentOptions(manager, model_uri, install_mlflow, extras), [*sys.argv[1:], "--env-manager", LOCAL])
     sys.exit(
         run(
             ServeOptions(
@@ -102,24 +108,12 @@ def serve(
                 port=port,
                 timeout=timeout,
                 workers=workers,
-                base=load_base({"home": home, "store": store}),
+                base=base,
                 spool=load_section(SpoolSettings, "spool", {"durability": durability}),
                 loader=load_section(LoaderSettings, "loader"),
                 scorer=load_section(ScorerSettings, "scorer", scorer),
             )
         )
-    )
-
-
-def _check_environment(name: str) -> None:
-    if name == "local":
-        return
-    if name not in _ENVIRONMENTS:
-        raise ConfigurationError(f"--env-manager should be one of {', '.join(_ENVIRONMENTS)}, found {name!r}")
-    raise ConfigurationError(
-        f"--env-manager {name} is not there yet, driftline serves from the environment it is installed in: "
-        "`pip install driftline -r requirements.txt` (the file beside the model's MLmodel) into the model's "
-        "environment and serve from there with `--env-manager local`"
     )
 
 

@@ -43,3 +43,7 @@ class ProfileCorrupt(DriftlineError):
 
 class ModelNotFound(DriftlineError):
     """No model answers to the URI or the name."""
+
+
+class EnvironmentNotBuilt(DriftlineError):
+    """The model's environment cannot be made, or has no room for driftline."""

@@ -40,6 +40,6 @@ def test_h_is_the_host_as_in_mlflow() -> None:
 
 
 @pytest.mark.parametrize("flag", ["--install-mlflow", "--no-conda"])
-def test_flags_without_effect_here_are_taken(flag: str) -> None:
+def test_flags_of_the_environment_are_taken(flag: str) -> None:
     context = serve.make_context("serve", ["-m", "models:/x/1", flag])
     assert context.params[flag.strip("-").replace("-", "_")] is True

@@ -1,0 +1,58 @@
+"""What an installer is told so that another environment gets the driftline that runs here."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import distributions, version
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from driftline.store.errors import ConfigurationError
+
+_NAME = "driftline"
+_NOT_PACKAGED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "tests", "driftline-*")
+
+
+@contextmanager
+def own_requirement(extras: str = "") -> Iterator[str]:
+    """Yield a requirement of this driftline: a release by its version, anything else by where it was installed from.
+
+    A source checkout is copied first, because a build leaves folders in its tree; the copy goes at the end.
+
+    Args:
+        extras: names of extras, separated by commas.
+
+    Raises:
+        ConfigurationError: it was installed from a folder or file that is gone.
+    """
+    name = f"{_NAME}[{extras}]" if extras else _NAME
+    origin = _origin()
+    if not origin:
+        yield f"{name}=={version(_NAME)}"
+    elif "vcs_info" in origin:
+        yield f"{name} @ {origin['vcs_info']['vcs']}+{origin['url']}@{origin['vcs_info']['commit_id']}"
+    elif "dir_info" not in origin:
+        yield f"{name} @ {origin['url']}"
+    else:
+        with tempfile.TemporaryDirectory(prefix="driftline-source-") as folder:
+            copy = Path(folder, _NAME)
+            _copy_source(Path(unquote(urlsplit(origin["url"]).path)), copy)
+            yield f"{name} @ {copy.as_uri()}"
+
+
+def _origin() -> dict[str, Any]:
+    """Return what the installer wrote about the origin (PEP 610); empty for a release from an index."""
+    texts = (found.read_text("direct_url.json") for found in distributions(name=_NAME))
+    return next((dict(json.loads(text)) for text in texts if text), {})
+
+
+def _copy_source(source: Path, copy: Path) -> None:
+    if not (source / "pyproject.toml").exists():
+        raise ConfigurationError(
+            f"this driftline was installed from {source}, which is gone, and so cannot be put into the model's "
+            "environment: install a release, or install the model's requirements here and use `--env-manager local`"
+        )
+    shutil.copytree(source, copy, ignore=_NOT_PACKAGED)
