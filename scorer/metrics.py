@@ -4,9 +4,10 @@ Names, types, labels and meanings come from the catalogue (``store/metrics.toml`
 """
 
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import accumulate
 from typing import Any
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -20,13 +21,14 @@ from prometheus_client.registry import Collector
 
 from driftline.scorer.spool_watch import SpoolWatch, TeeState
 from driftline.scorer.start_checks import port_error
-from driftline.scorer.tally import BUCKETS_US, Latencies, TallySheet, Totals
+from driftline.scorer.tally import BUCKETS_US, TallySheet, Totals
 from driftline.store.metric_catalogue import CataloguedMetric, load_catalogue
 from driftline.store.records import MICROSECONDS, ModelIdentity
 
 _PREFIX = "driftline_scorer_"
 _ENCODE_ERROR = "encode_error"
 Samples = Iterable[tuple[Mapping[str, str], float]]
+Counted = tuple[Mapping[str, str], Sequence[int], Sequence[int], int]  # labels, bounds, counts per bucket, sum
 
 
 class ScorerCollector(Collector):
@@ -62,7 +64,24 @@ class ScorerCollector(Collector):
         yield self._family("model_load_duration_seconds", [(self._name, _seconds(totals.load_duration_us))])
 
     def _about_requests(self, totals: Totals) -> Iterator[Metric]:
-        yield self._histogram("request_duration_seconds", totals.requests)
+        yield self._histogram(
+            "request_duration_seconds",
+            [
+                ({**self._version, "route": route, "code": code}, BUCKETS_US, latencies.counts, latencies.sum_us)
+                for (route, code), latencies in sorted(totals.requests.items())
+            ],
+            MICROSECONDS,
+        )
+        yield self._histogram(
+            "stage_duration_seconds",
+            [({**self._name, "stage": s}, t.bounds, t.counts, t.sum) for s, t in totals.stages.items()],
+            MICROSECONDS,
+        )
+        rows = totals.request_rows
+        yield self._histogram("request_rows", [(self._name, rows.bounds, rows.counts, rows.sum)], 1)
+        yield self._family(
+            "batching_workers", [({**self._name, "state": state}, n) for state, n in totals.batching.items()]
+        )
         yield self._family("requests_in_progress", [(self._name, totals.in_progress)])
         yield self._family(
             "rejected_requests_total", [({**self._name, "reason": r}, n) for r, n in totals.rejected.items()]
@@ -90,17 +109,14 @@ class ScorerCollector(Collector):
             family.add_metric(_ordered(entry, labels), value)  # type: ignore[attr-defined]
         return family
 
-    def _histogram(self, short: str, requests: Mapping[tuple[str, str], Latencies]) -> Metric:
+    def _histogram(self, short: str, samples: Iterable[Counted], unit: int) -> Metric:
+        """Return a family whose bounds and sums are divided by ``unit``."""
         entry = self._catalogue[_PREFIX + short]
         family = HistogramMetricFamily(entry.name, entry.help, labels=entry.labels)
-        bounds = [*(str(bound / MICROSECONDS) for bound in BUCKETS_US), "+Inf"]
-        for (route, code), latencies in sorted(requests.items()):
-            below, buckets = 0, []
-            for bound, count in zip(bounds, latencies.counts, strict=True):
-                below += count
-                buckets.append((bound, below))
-            labels = _ordered(entry, {**self._version, "route": route, "code": code})
-            family.add_metric(labels, buckets, _seconds(latencies.sum_us))
+        for labels, bounds, counts, total in samples:
+            names = [*(str(bound / unit) for bound in bounds), "+Inf"]
+            buckets = list(zip(names, accumulate(counts), strict=True))
+            family.add_metric(_ordered(entry, labels), buckets, total / unit)
         return family
 
 

@@ -19,9 +19,18 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self, get_args
 
 from driftline.scorer.answers import REJECTIONS, Rejection
+from driftline.scorer.histograms import (
+    ROW_BUCKETS,
+    STAGE_BUCKETS_US,
+    STAGES,
+    HistogramTotal,
+    Stage,
+    histogram_words,
+    observe,
+)
 from driftline.store.errors import DriftlineError
 
 BUCKETS_US = (
@@ -29,11 +38,17 @@ BUCKETS_US = (
     1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000, 60_000_000,
 )  # fmt: skip
 ROUTES = ("/invocations", "/ping", "/health", "/version", "other")
+Batching = Literal["off", "on", "refused", "stopped"]
+BATCHING: tuple[Batching, ...] = get_args(Batching)
 
 # Places in a block, in words of eight bytes.
 _PID, _READY, _LOADED_AT, _LOAD_DURATION, _IN_PROGRESS, _LAST_PREDICTION, _ROWS, _ENQUEUED, _TEE_FAILED = range(9)
 _REJECTED = 9
-_TABLE = _REJECTED + len(REJECTIONS)
+_BATCHING = _REJECTED + len(REJECTIONS)
+_STAGES = _BATCHING + 1
+_STAGE_WORDS = histogram_words(STAGE_BUCKETS_US)
+_REQUEST_ROWS = _STAGES + len(STAGES) * _STAGE_WORDS
+_TABLE = _REQUEST_ROWS + histogram_words(ROW_BUCKETS)
 # One row of the table: key, sum of microseconds, one count per bucket and one beyond the last.
 _SUM, _COUNTS = 1, 2
 _ROW_WORDS = _COUNTS + len(BUCKETS_US) + 1
@@ -64,6 +79,9 @@ class Totals:
         loaded_at_us, load_duration_us: of the worker that loaded last; 0 before the first.
         last_prediction_us: 0 before the first.
         requests: latencies by route and code.
+        stages: durations in microseconds, where they were measured.
+        request_rows: rows per answered request.
+        batching: living workers by what they do about batches.
     """
 
     ready: int = 0
@@ -76,6 +94,11 @@ class Totals:
     tee_failed: int = 0
     rejected: dict[Rejection, int] = field(default_factory=lambda: dict.fromkeys(REJECTIONS, 0))
     requests: dict[tuple[str, str], Latencies] = field(default_factory=dict)
+    stages: dict[Stage, HistogramTotal] = field(
+        default_factory=lambda: {stage: HistogramTotal(STAGE_BUCKETS_US) for stage in STAGES}
+    )
+    request_rows: HistogramTotal = field(default_factory=lambda: HistogramTotal(ROW_BUCKETS))
+    batching: dict[Batching, int] = field(default_factory=lambda: dict.fromkeys(BATCHING, 0))
 
 
 class Tally:
@@ -87,6 +110,7 @@ class Tally:
         words[_PID] = os.getpid()
         words[_READY] = 0
         words[_IN_PROGRESS] = 0
+        words[_BATCHING] = 0
 
     def loaded(self, at_us: int, duration_us: int) -> None:
         """The worker can answer from now on."""
@@ -107,17 +131,18 @@ class Tally:
         if not code:
             return
         place = self._place(route, code)
-        bucket = 0
-        for bound in BUCKETS_US:
-            if duration_us <= bound:
-                break
-            bucket += 1
-        words[place + _COUNTS + bucket] += 1
-        words[place + _SUM] += duration_us
+        observe(words, place + _SUM, BUCKETS_US, duration_us)
 
     def predicted(self, rows: int, at_us: int) -> None:
         self._words[_ROWS] += rows
         self._words[_LAST_PREDICTION] = at_us
+        observe(self._words, _REQUEST_ROWS, ROW_BUCKETS, rows)
+
+    def took(self, stage: Stage, duration_us: int) -> None:
+        observe(self._words, _STAGES + STAGES.index(stage) * _STAGE_WORDS, STAGE_BUCKETS_US, duration_us)
+
+    def batching(self, state: Batching) -> None:
+        self._words[_BATCHING] = BATCHING.index(state)
 
     def rejected(self, reason: Rejection) -> None:
         self._words[_REJECTED + REJECTIONS.index(reason)] += 1
@@ -196,6 +221,7 @@ def _add(totals: Totals, words: memoryview) -> None:
     if _lives(words[_PID]):
         totals.ready += words[_READY]
         totals.in_progress += words[_IN_PROGRESS]
+        totals.batching[BATCHING[words[_BATCHING]]] += 1
     if words[_LOADED_AT] > totals.loaded_at_us:
         totals.loaded_at_us, totals.load_duration_us = words[_LOADED_AT], words[_LOAD_DURATION]
     totals.last_prediction_us = max(totals.last_prediction_us, words[_LAST_PREDICTION])
@@ -204,6 +230,9 @@ def _add(totals: Totals, words: memoryview) -> None:
     totals.tee_failed += words[_TEE_FAILED]
     for i, reason in enumerate(REJECTIONS):
         totals.rejected[reason] += words[_REJECTED + i]
+    for place, stage in zip(range(_STAGES, _REQUEST_ROWS, _STAGE_WORDS), STAGES, strict=True):
+        totals.stages[stage].add(words[place : place + _STAGE_WORDS])
+    totals.request_rows.add(words[_REQUEST_ROWS:_TABLE])
     for key, place in _table(words):
         if not key:
             break

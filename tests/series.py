@@ -42,6 +42,8 @@ BY_METRIC = {
     "driftline_scorer_tee_dropped_records_total": {"reason": ("queue_full", "spool_full")},
     "driftline_scorer_rejected_requests_total": {"reason": ("schema", "malformed")},
     "driftline_scorer_tee_pending_records": {"stage": ("memory", "spool")},
+    "driftline_scorer_stage_duration_seconds": {"stage": ("parse", "predict", "encode", "tee")},
+    "driftline_scorer_batching_workers": {"state": ("off", "on", "refused", "stopped")},
     "driftline_monitor_job_runs_total": {"result": ("success", "error", "insufficient_data")},
     "driftline_monitor_features": {"state": ("monitored", "drifted", "dropped")},
 }

@@ -116,3 +116,28 @@ def test_claiming_a_full_sheet_says_what_next() -> None:
         process.kill()
         process.join()
         process.close()
+
+
+def test_stages_and_rows_are_counted_in_buckets_of_their_own() -> None:
+    sheet = TallySheet.create(1)
+    tally = sheet.claim()
+    tally.took("predict", 10)
+    tally.took("predict", 70_000_000)
+    tally.took("tee", 11)
+    tally.predicted(2, at_us=1)
+    tally.predicted(1_000_000, at_us=1)
+    totals = sheet.totals()
+    predict, tee, rows = totals.stages["predict"], totals.stages["tee"], totals.request_rows
+    assert (predict.sum, predict.counts[0], predict.counts[-1], sum(predict.counts)) == (70_000_010, 1, 1, 2)
+    assert (tee.sum, tee.counts[1], sum(tee.counts)) == (11, 1, 1)
+    assert (rows.sum, rows.counts[1], rows.counts[-1], sum(rows.counts)) == (1_000_002, 1, 1, 2)
+    assert not sum(totals.stages["parse"].counts)
+
+
+def test_what_living_workers_do_about_batches_is_counted() -> None:
+    sheet = TallySheet.create(1)
+    assert sum(sheet.totals().batching.values()) == 0
+    tally = sheet.claim()
+    assert sheet.totals().batching["off"] == 1
+    tally.batching("refused")
+    assert sheet.totals().batching == {"off": 0, "on": 0, "refused": 1, "stopped": 0}
