@@ -4,6 +4,7 @@ The answer was serialised from whatever the model returned (array, frame, series
 at, not trusted to the signature: by name where names agree, by position where only the count does.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,6 +50,23 @@ class AnswerRows:
             return [(predictions,)]
         found = f"{len(predictions)} predictions" if type(predictions) is list else f"a {type(predictions).__name__}"
         raise CellMismatch(f"the answer holds {found} for {rows} rows")
+
+    def many_columns(self, answers: list[Any], counts: list[int]) -> list[Sequence[Any]] | None:
+        """Return the output cells of many answers by column; None where one must be looked at alone.
+
+        Args:
+            answers: the ``predictions`` of each.
+            counts: the rows of each.
+        """
+        if set(map(type, answers)) != {list} or list(map(len, answers)) != counts:
+            return None
+        cells = list(itertools.chain.from_iterable(answers))
+        kinds = set(map(type, cells))
+        if self._one_json or (self._one_scalar and kinds.isdisjoint((list, dict))):
+            return [cells]
+        if kinds == {list} and set(map(len, cells)) == {self._width}:
+            return list(zip(*cells, strict=True))
+        return None
 
     def _row(self, cell: Any) -> Row:
         if type(cell) is list and len(cell) == self._width:

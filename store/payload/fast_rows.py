@@ -12,6 +12,7 @@ import base64
 import itertools
 import operator
 import re
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,6 +33,8 @@ _EXACT: dict[ColumnType, frozenset[type]] = {
     ColumnType.DATETIME: frozenset({str}),
     ColumnType.BINARY: frozenset({str}),
 }
+# What struct takes for these is what is exact for them, but for booleans and missing cells.
+_PACKED = {ColumnType.DOUBLE: "d", ColumnType.LONG: "q", ColumnType.INTEGER: "i"}
 _FRAME_ONLY = {ColumnType.DATETIME, ColumnType.BINARY}
 _MOMENT = re.compile(r"(1[7-9]|20|21)\d\d-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{6})?)?", re.ASCII)
 
@@ -66,7 +69,7 @@ class FastRows:
 
     def rows(self, document: Any) -> list[Row] | None:
         """Return one sequence of cells per row in the signature's order, or None where MLflow must look."""
-        if type(document) is not dict or not (len(document) == 1 or (len(document) == 2 and "params" in document)):
+        if not _is_plain(document):
             return None
         try:
             for form in document:
@@ -76,20 +79,38 @@ class FastRows:
             pass
         return None
 
+    def many_rows(self, document: Any, tables: list[Any]) -> tuple[list[int], list[Row]] | None:
+        """Return the rows of many requests together, and how many each has; None where MLflow must look at one.
+
+        Args:
+            document: what the requests have in common, in ``dataframe_split``.
+            tables: the ``data`` of each.
+        """
+        try:
+            return self._tables(document["dataframe_split"], tables) if _is_plain(document) else None
+        except (KeyError, TypeError):
+            return None
+
     def _split(self, split: Any) -> list[Row] | None:
-        columns, data = split["columns"], split["data"]
-        if type(data) is not list or not data or not (len(split) == 2 or _index_fits(split, len(data))):
+        found = self._tables(split, [split["data"]])
+        return None if found is None else found[1]
+
+    def _tables(self, split: Any, tables: list[Any]) -> tuple[list[int], list[Row]] | None:
+        columns = split["columns"]
+        if set(map(type, tables)) != {list}:
+            return None
+        counts = list(map(len, tables))
+        if 0 in counts or not (len(split) == 2 or all(_index_fits(split, count) for count in set(counts))):
             return None
         pick = None
         if columns != self.names:
             pick = self._column_picker(columns)
             if pick is None:
                 return None
-        width = len(columns)
-        for row in data:
-            if type(row) is not list or len(row) != width:
-                return None
-        return data if pick is None else list(map(pick, data))
+        rows = tables[0] if len(tables) == 1 else list(itertools.chain.from_iterable(tables))
+        if set(map(type, rows)) != {list} or set(map(len, rows)) != {len(columns)}:
+            return None
+        return counts, rows if pick is None else list(map(pick, rows))
 
     def _column_picker(self, columns: list[str]) -> Callable[[Any], Row] | None:
         key = tuple(columns)
@@ -131,13 +152,18 @@ class FastRows:
         return None if any(cell is None or (type(cell) is str and "\0" in cell) for cell in cells) else rows
 
 
-def fast_column(type_: ColumnType, cells: Sequence[Any], owners: NDArray[np.int64]) -> Column | set[int]:
+def fast_column(
+    type_: ColumnType, cells: Sequence[Any], owners: NDArray[np.int64], booleans: bool = True
+) -> Column | set[int]:
     """Return the typed column, or the owners of cells that are not certain to stay what they are.
 
     Args:
         cells: as parsed from JSON, one per row.
         owners: which invocation each row belongs to.
+        booleans: False where it is known that no cell is one.
     """
+    if not booleans and type_ in _PACKED and (packed := _packed(type_, cells)) is not None:
+        return packed
     if not set(map(type, cells)) <= _EXACT[type_]:
         allowed = _EXACT[type_]
         return {int(owner) for owner, cell in zip(owners, cells, strict=True) if type(cell) not in allowed}
@@ -148,6 +174,16 @@ def fast_column(type_: ColumnType, cells: Sequence[Any], owners: NDArray[np.int6
     except OverflowError:
         wide = _too_wide(type_)
         return {int(owner) for owner, cell in zip(owners, cells, strict=True) if wide(cell)}
+
+
+def _packed(type_: ColumnType, cells: Sequence[Any]) -> Column | None:
+    """Return a column of numbers, which ``struct`` takes faster than NumPy; None where a cell is none or too wide."""
+    column = np.empty(len(cells), dtype_of(type_))
+    try:
+        struct.pack_into(f"={len(cells)}{_PACKED[type_]}", column.data, 0, *cells)
+    except (struct.error, OverflowError):
+        return None
+    return column
 
 
 def _texts(cells: Sequence[str | None], owners: NDArray[np.int64]) -> Column | set[int]:
@@ -198,6 +234,10 @@ def _too_wide(type_: ColumnType) -> Callable[[Any], bool]:
         return lambda cell: type(cell) is int and cell.bit_length() > 1000
     limit = 1 << (31 if type_ is ColumnType.INTEGER else 63)
     return lambda cell: not -limit <= cell < limit
+
+
+def _is_plain(document: Any) -> bool:
+    return type(document) is dict and (len(document) == 1 or (len(document) == 2 and "params" in document))
 
 
 def _index_fits(split: dict[str, Any], rows: int) -> bool:

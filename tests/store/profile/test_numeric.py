@@ -21,7 +21,8 @@ def absorbed(*batches: np.ndarray) -> NumericState:
 def test_every_value_lies_where_a_search_among_the_edges_puts_it(share: float) -> None:
     rng = np.random.default_rng(1)
     values = rng.normal(0.5, 2, 700)
-    values[rng.random(700) < share] = rng.choice(ODD)
+    odd = rng.random(700) < share
+    values[odd] = rng.choice(ODD, odd.sum())
     finite = values[np.isfinite(values)]
     state = absorbed(values)
     for column, edges in enumerate((EDGES, EDGES * 2)):
