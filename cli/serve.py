@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 _PORT = click.IntRange(0, 65535)
+_FILE = click.Path(path_type=Path)
 
 
 @click.command("serve", context_settings={"show_default": True})
@@ -67,6 +68,28 @@ _PORT = click.IntRange(0, 65535)
 )
 @click.option("--metrics-port", type=_PORT, help="Port of /metrics. [default: 9107]")
 @click.option("--metrics-host", metavar="HOST", help="Interface of /metrics. [default: that of the scoring port]")
+@click.option(
+    "--max-body-bytes", type=int, metavar="N", help="Answer larger requests with 413; 0 takes any. [default: 100000000]"
+)
+@click.option(
+    "--rate-limit-per-second",
+    type=float,
+    metavar="N",
+    help="Requests per second of one token or address and worker; more get a 429. [default: no limit]",
+)
+@click.option(
+    "--rate-limit-burst", type=int, metavar="N", help="Requests at once after a pause. [default: those of one second]"
+)
+@click.option(
+    "--token-file", type=_FILE, metavar="FILE", help="Bearer tokens, one per line; scoring then asks for one."
+)
+@click.option("--metrics-token-file", type=_FILE, metavar="FILE", help="The same for the metrics port.")
+@click.option(
+    "--protect-health", is_flag=True, default=None, help="Ask for a token on /ping, /health and /version too."
+)
+@click.option("--tls-certfile", type=_FILE, metavar="FILE", help="Certificate chain (PEM) of both ports.")
+@click.option("--tls-keyfile", type=_FILE, metavar="FILE", help="Its key (PEM).")
+@click.option("--tls-client-ca", type=_FILE, metavar="FILE", help="Clients have to show a certificate signed by these.")
 def serve(
     model_uri: str,
     port: int,

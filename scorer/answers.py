@@ -2,10 +2,11 @@
 
 from typing import Literal, get_args
 
-Rejection = Literal["schema", "malformed", "too_large", "overload", "timeout"]
+Rejection = Literal["schema", "malformed", "too_large", "overload", "timeout", "unauthorized"]
 REJECTIONS: tuple[Rejection, ...] = get_args(Rejection)
 
 _BY_STATUS: dict[int, Rejection] = {
+    401: "unauthorized",
     413: "too_large",
     415: "malformed",
     429: "overload",

@@ -11,6 +11,8 @@ Invariants
 import time
 
 from driftline.scorer.asgi_types import Message, Receive, Scope, Send
+from driftline.scorer.body_limit import LimitedBody
+from driftline.scorer.door import Door, Refusal
 from driftline.scorer.exchange import SERVER_ERROR, Exchange
 from driftline.scorer.prediction_pool import PredictionPool
 from driftline.scorer.served_model import ServedModel
@@ -28,11 +30,13 @@ class ScoringLayer:
     Args:
         champion: who answers; replaced by setting the attribute. Its tee is closed when the server shuts down.
         pool: where predictions run.
+        door: what it turns away is counted, and no model sees it; None lets everything in.
     """
 
-    def __init__(self, champion: ServedModel, pool: PredictionPool) -> None:
+    def __init__(self, champion: ServedModel, pool: PredictionPool, door: Door | None = None) -> None:
         self.champion = champion
         self._pool = pool
+        self._door = door or Door()
         self._open_exchanges = 0
         self._shut_down = False
 
@@ -66,7 +70,10 @@ class ScoringLayer:
             await send(message)
 
         try:
-            if path == _INVOCATIONS:
+            if refusal := self._door.refusal(scope, path):
+                served.tally.rejected(refusal.reason)
+                await refusal.send(scope, watch)
+            elif path == _INVOCATIONS:
                 await self._exchange(scope, receive, watch, served)
             else:
                 if scope["method"] == "HEAD" and path in _HEAD_AS_GET:
@@ -81,7 +88,8 @@ class ScoringLayer:
     async def _exchange(self, scope: Scope, receive: Receive, send: Send, served: ServedModel) -> None:
         self._open_exchanges += 1
         try:
-            await Exchange(scope, receive, send, served).run()
+            body = self._door.body(scope, receive)
+            await _answer(Exchange(scope, body.receive, send, served), body, self._door.too_large)
         finally:
             self._open_exchanges -= 1
             self._close_when_idle()
@@ -101,6 +109,18 @@ class ScoringLayer:
         """Close the spool; a model that ends the process shuts down while its own request is still to be answered."""
         if self._shut_down and not self._open_exchanges:
             self.champion.tee.close()
+
+
+async def _answer(exchange: Exchange, body: LimitedBody, too_large: Refusal) -> None:
+    """Let the exchange run as long as its body keeps within the limit."""
+    if not body.too_large:
+        try:
+            await exchange.run()
+        except Exception:
+            if not body.too_large:
+                raise
+    if body.too_large:
+        await exchange.refuse(too_large)
 
 
 def _route_path(scope: Scope) -> str:

@@ -14,6 +14,7 @@ import uuid
 
 from driftline.scorer.answers import answer_rows, rejection
 from driftline.scorer.asgi_types import Headers, Message, Receive, Scope, Send
+from driftline.scorer.door import Refusal
 from driftline.scorer.predictor import Scored
 from driftline.scorer.served_model import ServedModel
 from driftline.store.records import Invocation, new_invocation_id, now_us
@@ -56,6 +57,12 @@ class Exchange:
             if not self._left and not self._abandoned:
                 await self._record(*SERVER_ERROR)
             raise
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Answer without the model; what was read of the body is not kept."""
+        if not self._left:
+            self._request, self._abandoned = [], False
+            await self._leave(refusal.start(self._scope), refusal.body)
 
     async def _in_time(self) -> None:
         """Hold the whole exchange, handed over or not, to the timeout that MLflow's application has."""
@@ -118,9 +125,10 @@ class Exchange:
             await self._send(message)
 
     async def _leave(self, start: Message, body: bytes) -> None:
+        if self._abandoned:
+            return  # nobody reads what the application says to that
         self._left = True
-        if not self._abandoned:
-            await self._record(start["status"], body)
+        await self._record(start["status"], body)
         own = str(uuid.UUID(bytes=self._id)).encode()
         added = [(b"x-request-id", self._header(b"x-request-id") or own), (b"x-driftline-invocation-id", own)]
         await self._send({**start, "headers": [*start["headers"], *added]})

@@ -1,6 +1,7 @@
 """Settings of the scoring server beyond those of ``mlflow models serve``."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,15 @@ class ScorerSettings:
         durable_wait_seconds: with ``durability = "power"``, how long an answer waits for the medium before it leaves
             anyway (and is counted).
         state_poll_seconds: how often the spools are inspected for the metrics.
+        max_body_bytes: a larger request is answered with 413; 0 is no limit.
+        rate_limit_per_second: requests that one caller (a token, else a client address) may send to each worker; who
+            sends more is answered with 429. 0 is no limit.
+        rate_limit_burst: requests that a caller may send at once after a pause; 0 means those of one second.
+        token_file: file of bearer tokens, one per line; scoring then asks for one of them.
+        metrics_token_file: the same for the metrics port.
+        protect_health: ask for a token on ``/ping``, ``/health`` and ``/version`` too.
+        tls_certfile, tls_keyfile: certificate chain and key (PEM) of both ports; without them both speak plain HTTP.
+        tls_client_ca: certificates (PEM); clients of both ports then have to show one that these have signed.
     """
 
     metrics_port: int = 9107
@@ -21,3 +31,12 @@ class ScorerSettings:
     start_without_store: bool = False
     durable_wait_seconds: float = 1.0
     state_poll_seconds: float = 5.0
+    max_body_bytes: int = 100_000_000
+    rate_limit_per_second: float = 0.0
+    rate_limit_burst: int = 0
+    token_file: Path | None = None
+    metrics_token_file: Path | None = None
+    protect_health: bool = False
+    tls_certfile: Path | None = None
+    tls_keyfile: Path | None = None
+    tls_client_ca: Path | None = None

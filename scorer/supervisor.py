@@ -14,7 +14,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from driftline.scorer.children import Signals, start_tied
 from driftline.scorer.loader_child import LoaderChild
@@ -130,7 +130,9 @@ def _start_uvicorn(options: ServeOptions, source: ModelSource, sheet: TallySheet
 
 
 def _settings_of_children(options: ServeOptions) -> dict[str, str]:
+    scorer = {f"DRIFTLINE_SCORER_{k.upper()}": str(v) for k, v in asdict(options.scorer).items() if v is not None}
     return {
+        **scorer,
         "DRIFTLINE_HOME": str(options.base.home.absolute()),
         "DRIFTLINE_SPOOL_DURABILITY": options.spool.durability,
     }

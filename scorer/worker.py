@@ -16,8 +16,10 @@ from typing import Self
 import orjson
 
 from driftline.scorer.asgi import ScoringLayer
+from driftline.scorer.door import Door
 from driftline.scorer.prediction_pool import PredictionPool
 from driftline.scorer.served_model import ServedModel
+from driftline.scorer.settings import ScorerSettings
 from driftline.scorer.tally import Tally, TallySheet
 from driftline.scorer.tee import Tee
 from driftline.scorer.tied_process import tie_to_parent
@@ -103,7 +105,7 @@ def _load(order: WorkerOrder, tally: Tally) -> ScoringLayer:
     path = Path(os.environ[scoring_server._SERVER_MODEL_PATH])
     champion = ServedModel.load(path, Arm.CHAMPION, pool, lambda: _open_tee(order, tally), tally)
     tally.loaded(now_us(), (time.perf_counter_ns() - begin) // 1000)
-    return ScoringLayer(champion, pool)
+    return ScoringLayer(champion, pool, Door.open(load_section(ScorerSettings, "scorer")))
 
 
 def _open_tee(order: WorkerOrder, tally: Tally) -> Tee:
