@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 
 from driftline.store import partitions
 from driftline.store.errors import SpoolError
+from driftline.store.events import load_events
 from driftline.store.failures import describe, is_store_trouble, next_step
 from driftline.store.loader.settings import LoaderSettings
 from driftline.store.loader.spool_loading import LoadReport, SpoolLoading
@@ -135,6 +136,7 @@ class Loader:
                     _log.info("spool %s has no process any more; what is left of it is loaded now", path.name)
             except (SpoolError, OSError) as error:
                 _log.error("a spool whose process is dead cannot be adopted: %s", error)
+            load_events(self._engine, self._folder)
             self._adoption_at = now
 
     def _begin_anew(self) -> None:
