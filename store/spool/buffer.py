@@ -73,16 +73,16 @@ class Buffer:
         if os.getpid() != self._pid:
             return NOT_APPENDED
         try:
-            size = HEADER_BYTES + len(payload)
-            checksum = crc32c(payload)
+            length, checksum = len(payload), crc32c(payload)
             ring = self._ring
             with self._lock:
-                write, read = ring.write, ring.read
-                if self._detour or write + size - read > ring.capacity:
+                write, last, read = ring.positions
+                used = write + HEADER_BYTES + length - read
+                if self._detour or used > ring.capacity:
                     return self._append_behind(model, payload, at_us, checksum)
-                seq = ring.seq + 1
-                ring.put(self._framing.header(0, model, seq, at_us, len(payload), checksum), payload, write, seq)
-            if write + size - read > self._half:
+                seq = last + 1
+                ring.put(self._framing.header(0, model, seq, at_us, length, checksum), payload, write, seq)
+            if used > self._half:
                 self._wake.set()
             return seq
         except Exception:

@@ -6,7 +6,7 @@ Positions only grow; a position modulo the capacity is the place.
 Invariants
 ----------
 - The file is reserved whole at start (``posix_fallocate``): a full memory file system stops the start and never kills
-  a write.
+  a write. The writer's mapping is filled at start too (``MAP_POPULATE``): no append waits for a page.
 - Payload, then header, then position: bytes before the write position are whole records, at any instant of death.
 - The write position and the last sequence number are published by one copy of 16 bytes; whoever finds only one of
   them renewed can tell, because the records themselves carry their numbers.
@@ -28,6 +28,7 @@ from driftline.store.spool.record import HEADER_BYTES
 PAGE_BYTES: Final = 4096
 _MAGIC: Final = b"dLring1\0"
 _TWO: Final = struct.Struct("@QQ")
+_POSITIONS: Final = struct.Struct("@QQQQ")
 _ONE: Final = struct.Struct("@Q")
 _WRITE_AND_SEQ: Final = 16
 _SEQ_AND_OVERFLOW: Final = 24
@@ -60,7 +61,7 @@ class Ring:
             ) from error
         try:
             os.posix_fallocate(descriptor, 0, PAGE_BYTES + capacity)
-            memory = mmap.mmap(descriptor, PAGE_BYTES + capacity)
+            memory = mmap.mmap(descriptor, PAGE_BYTES + capacity, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
         except OSError as error:
             path.unlink()
             raise _refusal(path.parent, capacity, error) from error
@@ -94,6 +95,12 @@ class Ring:
         return cls(path, memory)
 
     @property
+    def positions(self) -> tuple[int, int, int]:
+        """Write position, last sequence number and read position."""
+        write, seq, _, read = _POSITIONS.unpack_from(self.memory, _WRITE_AND_SEQ)
+        return write, seq, read
+
+    @property
     def write(self) -> int:
         return int(_ONE.unpack_from(self.memory, _WRITE_AND_SEQ)[0])
 
@@ -123,14 +130,14 @@ class Ring:
         size = HEADER_BYTES + len(payload)
         place = write % self.capacity
         if place + size <= self.capacity:
-            start = PAGE_BYTES + place + HEADER_BYTES
-            self.memory[start : start + len(payload)] = payload
-            self.memory[start - HEADER_BYTES : start] = header
+            memory, start = self.memory, PAGE_BYTES + HEADER_BYTES + place
+            memory[start : start + len(payload)] = payload
+            memory[start - HEADER_BYTES : start] = header
         else:
             self._put_round(header + payload, place)
         if failpoints.ARMED:
             failpoints.reached("append.copied")
-        self.publish(write + size, seq)
+        self.memory[_WRITE_AND_SEQ : _WRITE_AND_SEQ + 16] = _TWO.pack(write + size, seq)
         if failpoints.ARMED:
             failpoints.reached("append.published")
 
@@ -138,9 +145,6 @@ class Ring:
         first = self.capacity - place
         self.memory[PAGE_BYTES : PAGE_BYTES + len(record) - first] = record[first:]
         self.memory[PAGE_BYTES + place : PAGE_BYTES + self.capacity] = record[:first]
-
-    def publish(self, write: int, seq: int) -> None:
-        self.memory[_WRITE_AND_SEQ : _WRITE_AND_SEQ + 16] = _TWO.pack(write, seq)
 
     def publish_overflow(self, seq: int, overflow_write: int) -> None:
         self.memory[_SEQ_AND_OVERFLOW : _SEQ_AND_OVERFLOW + 16] = _TWO.pack(seq, overflow_write)

@@ -17,6 +17,9 @@ INVOCATIONS = st.builds(
     client_request_id=st.binary(max_size=100),
     request=st.binary(max_size=300),
     response=st.binary(max_size=300),
+    parse_us=st.integers(0, 2**32 - 1),
+    predict_us=st.integers(0, 2**32 - 1),
+    encode_us=st.integers(0, 2**32 - 1),
 )
 
 
@@ -32,9 +35,10 @@ def test_a_payload_cut_anywhere_is_refused(invocation: Invocation, data: st.Data
         Invocation.unpack(packed[: data.draw(st.integers(0, len(packed) - 1))])
 
 
-def test_a_latency_of_more_than_an_hour_is_kept_at_the_largest_number() -> None:
-    invocation = Invocation(bytes(16), 0, 200, Arm.CHAMPION, 2**40, b"", b"", b"", b"")
-    assert Invocation.unpack(invocation.pack()).latency_us == 2**32 - 1
+@pytest.mark.parametrize("stage", ["latency_us", "parse_us", "predict_us", "encode_us"])
+def test_a_time_of_more_than_an_hour_is_kept_at_the_largest_number(stage: str) -> None:
+    invocation = Invocation(bytes(16), 0, 200, Arm.CHAMPION, 1, b"", b"", b"", b"")
+    assert getattr(Invocation.unpack(invocation._replace(**{stage: 2**40}).pack()), stage) == 2**32 - 1
 
 
 def test_invocation_ids_are_uuids_of_version_7_in_the_order_of_time() -> None:

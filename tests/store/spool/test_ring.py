@@ -1,6 +1,8 @@
 """The ring: reserved at start, written round and round, readable after its writer is gone."""
 
 import os
+import resource
+import uuid
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from driftline.store.errors import SpoolError
 from driftline.store.spool.record import HEADER_BYTES
 from driftline.store.spool.ring import PAGE_BYTES, Ring
+from driftline.store.spool.settings import SHARED_MEMORY
 
 
 def put(ring: Ring, payload: bytes) -> bytes:
@@ -30,6 +33,16 @@ def test_what_goes_round_comes_out_as_it_went_in(tmp_path: Path) -> None:
         ring.consume(ring.write)
     assert ring.seq == 240
     ring.close(remove=True)
+
+
+def test_no_append_waits_for_a_page() -> None:
+    ring = Ring.create(SHARED_MEMORY / f"driftline-test-{uuid.uuid4()}.ring", 4 << 20)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(1000):
+        put(ring, bytes(4000))
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    ring.close(remove=True)
+    assert faults < 500, "the ring has 1024 pages"
 
 
 def test_positions_survive_the_mapping(tmp_path: Path) -> None:
