@@ -5,12 +5,10 @@ Names, types, labels and meanings come from the catalogue (``store/metrics.toml`
 
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from importlib.metadata import version
 from itertools import accumulate
 from typing import Any
 
-from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -20,7 +18,6 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from driftline.scorer.spool_watch import SpoolWatch, TeeState
-from driftline.scorer.start_checks import port_error
 from driftline.scorer.tally import BUCKETS_US, TallySheet, Totals
 from driftline.store.metric_catalogue import CataloguedMetric, load_catalogue
 from driftline.store.records import MICROSECONDS, ModelIdentity
@@ -118,26 +115,6 @@ class ScorerCollector(Collector):
             buckets = list(zip(names, accumulate(counts), strict=True))
             family.add_metric(_ordered(entry, labels), buckets, total / unit)
         return family
-
-
-@contextmanager
-def start_metrics_server(collector: Collector, host: str, port: int) -> Iterator[None]:
-    """Answer ``/metrics`` from threads of this process while the context is open.
-
-    Raises:
-        DriftlineError: the port cannot be opened.
-    """
-    registry = CollectorRegistry()
-    registry.register(collector)
-    try:
-        server, _ = start_http_server(port, host, registry)
-    except (OSError, OverflowError) as error:
-        raise port_error(host, port, "--metrics-port", error) from error
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _ordered(entry: CataloguedMetric, labels: Mapping[str, str]) -> list[str]:

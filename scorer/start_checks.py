@@ -1,13 +1,18 @@
 """What must hold before a server starts: found early and said in one line, not by a worker's traceback later."""
 
+import logging
 import os
 import shutil
 import socket
 import tempfile
 from pathlib import Path
 
+from driftline.scorer.settings import ScorerSettings
+from driftline.store.bearer_tokens import BearerTokens
 from driftline.store.errors import ConfigurationError, DriftlineError, SpoolError
 from driftline.store.spool.settings import SpoolSettings
+
+_log = logging.getLogger("driftline.scorer")
 
 
 def check_home(home: Path) -> None:
@@ -64,3 +69,26 @@ def port_error(host: str, port: int, flag: str, error: Exception) -> DriftlineEr
 def check_ports_differ(port: int, metrics_port: int) -> None:
     if port == metrics_port:
         raise ConfigurationError(f"scoring and metrics share port {port}: choose another with `--metrics-port`")
+
+
+def check_limits(settings: ScorerSettings) -> None:
+    for name in ("max_body_bytes", "rate_limit_per_second", "rate_limit_burst"):
+        number = getattr(settings, name)
+        if not 0 <= number < float("inf"):
+            raise ConfigurationError(f"{name} should be 0 (no limit) or more, found {number}: correct it")
+    if settings.rate_limit_burst and not settings.rate_limit_per_second:
+        raise ConfigurationError("a burst needs a rate: set `--rate-limit-per-second` beside `--rate-limit-burst`")
+    if settings.protect_health and not settings.token_file:
+        raise ConfigurationError(
+            "`--protect-health` asks for tokens, and there are none: name them with `--token-file`"
+        )
+
+
+def open_tokens(path: Path | None, flag: str) -> BearerTokens | None:
+    """Return the tokens of the file, if one is named, and warn where everybody on this machine can read them."""
+    if path is None:
+        return None
+    tokens = BearerTokens(path, flag)
+    if tokens.readable_by_everyone:
+        _log.warning("everybody on this machine can read the tokens in %s: `chmod o-r %s`", path, path)
+    return tokens

@@ -18,12 +18,21 @@ from dataclasses import asdict, dataclass
 
 from driftline.scorer.children import Signals, start_tied
 from driftline.scorer.loader_child import LoaderChild
-from driftline.scorer.metrics import ScorerCollector, start_metrics_server
+from driftline.scorer.metrics import ScorerCollector
+from driftline.scorer.metrics_server import start_metrics_server
 from driftline.scorer.model_source import ModelSource, resolve
 from driftline.scorer.settings import ScorerSettings
 from driftline.scorer.spool_watch import SpoolWatch
-from driftline.scorer.start_checks import check_home, check_port, check_ports_differ, check_ring
+from driftline.scorer.start_checks import (
+    check_home,
+    check_limits,
+    check_port,
+    check_ports_differ,
+    check_ring,
+    open_tokens,
+)
 from driftline.scorer.tally import TallySheet
+from driftline.scorer.tls import server_context, uvicorn_flags
 from driftline.scorer.worker import STARTUP_FAILURE, WorkerOrder
 from driftline.store.engine import open_engine
 from driftline.store.errors import StoreUnreachable
@@ -65,6 +74,8 @@ def serve(options: ServeOptions) -> int:
         DriftlineError: it cannot start; the message says why and what next.
     """
     _check(options)
+    tls = server_context(options.scorer)
+    metrics_tokens = open_tokens(options.scorer.metrics_token_file, "--metrics-token-file")
     _prepare_store(options)
     source = resolve(options.model_uri)
     sheet = TallySheet.create(options.workers)
@@ -72,7 +83,7 @@ def serve(options: ServeOptions) -> int:
     collector = ScorerCollector(source.identity, sheet, watch)
     with (
         Signals() as signals,
-        start_metrics_server(collector, options.metrics_host, options.scorer.metrics_port),
+        start_metrics_server(collector, options.metrics_host, options.scorer.metrics_port, tls, metrics_tokens),
         watch.running(options.scorer.state_poll_seconds),
     ):
         loader = LoaderChild(
@@ -80,8 +91,8 @@ def serve(options: ServeOptions) -> int:
         )
         loader.tend()
         _log.info(
-            "every request is kept in %s; metrics on http://%s:%d/metrics",
-            options.base.home.absolute(), options.metrics_host, options.scorer.metrics_port,
+            "every request is kept in %s; metrics on http%s://%s:%d/metrics",
+            options.base.home.absolute(), "s" if tls else "", options.metrics_host, options.scorer.metrics_port,
         )  # fmt: skip
         uvicorn = _start_uvicorn(options, source, sheet)
         code = _watch(uvicorn, loader, signals, sheet)
@@ -93,6 +104,8 @@ def _check(options: ServeOptions) -> None:
     check_home(options.base.home)
     check_home(options.base.spool_folder)
     check_ring(options.spool, options.workers)
+    check_limits(options.scorer)
+    open_tokens(options.scorer.token_file, "--token-file")
     check_ports_differ(options.port, options.scorer.metrics_port)
     check_port(options.metrics_host, options.scorer.metrics_port, "--metrics-port")
     if options.port and not any(os.environ.get(name) for name in _OTHER_SOCKETS):
@@ -124,7 +137,8 @@ def _start_uvicorn(options: ServeOptions, source: ModelSource, sheet: TallySheet
         tally_path=sheet.path,
         durable_wait_seconds=options.scorer.durable_wait_seconds,
     )
-    arguments = [*_UVICORN, *shlex.split(command)[1:-1], *_APPLICATION]  # between the program and MLflow's application
+    given = shlex.split(command)[1:-1]  # between the program and MLflow's application
+    arguments = [*_UVICORN, *given, *uvicorn_flags(options.scorer), *_APPLICATION]
     environment.pop("DRIFTLINE_STORE", None)  # the model's code has no business with the store's password
     return start_tied(arguments, {**environment, **_settings_of_children(options), **order.environment()})
 
