@@ -72,6 +72,18 @@ _FILE = click.Path(path_type=Path)
     "--max-body-bytes", type=int, metavar="N", help="Answer larger requests with 413; 0 takes any. [default: 100000000]"
 )
 @click.option(
+    "--max-batch-rows",
+    type=int,
+    metavar="N",
+    help="Concurrent requests become one prediction of up to N rows, where the model predicts alike. [default: off]",
+)
+@click.option(
+    "--max-batch-wait-ms",
+    type=float,
+    metavar="MS",
+    help="The longest that a request waits for others while a prediction runs; alone it never waits. [default: 5]",
+)
+@click.option(
     "--rate-limit-per-second",
     type=float,
     metavar="N",

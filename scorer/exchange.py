@@ -6,6 +6,7 @@ Invariants
   not take. Two headers are added.
 - An invocation is in the spool before the first byte of its answer leaves.
 - A request whose body never arrived whole has no answer and is not recorded.
+- A request is worked on only while it holds a place in the pool; where there is none, it is refused and recorded.
 """
 
 import asyncio
@@ -15,7 +16,8 @@ import uuid
 from driftline.scorer.answers import answer_rows, rejection
 from driftline.scorer.asgi_types import Headers, Message, Receive, Scope, Send
 from driftline.scorer.door import Refusal
-from driftline.scorer.predictor import Scored
+from driftline.scorer.prediction_pool import Place
+from driftline.scorer.scored import Scored
 from driftline.scorer.served_model import ServedModel
 from driftline.store.records import Invocation, new_invocation_id, now_us
 
@@ -25,6 +27,13 @@ SERVER_ERROR = (500, b"Internal Server Error")
 _JSON = b"application/json"
 _JSON_TYPES = (_JSON, b"application/json; charset=utf-8", b"application/json;charset=utf-8")
 _TIMEOUT_BODY = b"Request processing time exceeded limit"  # MLflow's words
+_OVERLOAD = Refusal(
+    503,
+    "overload",
+    "TEMPORARILY_UNAVAILABLE",
+    "More requests wait for a prediction than this server keeps: try again in 1 s.",
+    ((b"retry-after", b"1"),),
+)
 
 
 class Exchange:
@@ -46,10 +55,11 @@ class Exchange:
         self._left = False
         self._answer: list[bytes] = []
         self._scored: Scored | None = None
+        self._limit: asyncio.Timeout | None = None
 
     async def run(self) -> None:
         try:
-            if self._served.predictor and self._method == "POST" and self._header(b"content-type") in _JSON_TYPES:
+            if self._method == "POST":
                 await self._in_time()
             else:
                 await self._served.app(self._scope, self._read, self._write)
@@ -67,23 +77,34 @@ class Exchange:
     async def _in_time(self) -> None:
         """Hold the whole exchange, handed over or not, to the timeout that MLflow's application has."""
         try:
-            async with asyncio.timeout(self._served.timeout_seconds) as limit:
-                await self._fast()
+            async with asyncio.timeout(self._served.timeout_seconds) as self._limit:
+                await self._score()
         except TimeoutError:
-            if not limit.expired() or self._left:
+            if self._limit is None or not self._limit.expired() or self._left:
                 raise
             await self._answer_json(504, _TIMEOUT_BODY)
 
-    async def _fast(self) -> None:
+    async def _score(self) -> None:
         while not self._whole:
             await self._read()
             if self._abandoned:
                 return
-        body = b"".join(self._request)
+        place = self._served.pool.admit()
+        if place is None:
+            await self._leave(_OVERLOAD.start(self._scope), _OVERLOAD.body)
+            return
+        try:
+            await self._score_in(place, b"".join(self._request))
+        finally:
+            place.release()
+
+    async def _score_in(self, place: Place, body: bytes) -> None:
         self._request = [body]
-        assert self._served.predictor is not None
-        self._scored = await self._served.predictor.answer(body)
+        predictor = self._served.predictor
+        if predictor is not None and self._header(b"content-type") in _JSON_TYPES:
+            self._scored = await predictor.answer(body, place)
         if self._scored is None:
+            place.lend()
             await self._served.app(self._scope, self._read_again(body), self._write)
         else:
             await self._answer_json(200, self._scored.body)
@@ -128,6 +149,8 @@ class Exchange:
         if self._abandoned:
             return  # nobody reads what the application says to that
         self._left = True
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(None)  # what is left is our own: the record and the sending
         await self._record(start["status"], body)
         own = str(uuid.UUID(bytes=self._id)).encode()
         added = [(b"x-request-id", self._header(b"x-request-id") or own), (b"x-driftline-invocation-id", own)]
@@ -154,12 +177,18 @@ class Exchange:
             )
 
         tally = self._served.tally
+        begin = time.perf_counter_ns()
         seq = self._served.tee.record(make)
         if 200 <= status < 300:
             tally.predicted(scored.rows if scored else answer_rows(body), self._received_at_us)
         elif reason := rejection(status, body):
             tally.rejected(reason)
         await self._served.tee.durable(seq)
+        tally.took("tee", (time.perf_counter_ns() - begin) // 1000)
+        if scored:
+            tally.took("parse", scored.parse_us)
+            tally.took("predict", scored.predict_us)
+            tally.took("encode", scored.encode_us)
 
     def _header(self, name: bytes) -> bytes:
         return next((value for key, value in self._headers if key == name), b"")

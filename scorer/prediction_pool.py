@@ -1,49 +1,234 @@
-"""The threads that predict, and how many requests may wait for them.
+"""The threads that predict, and how many requests may be under way.
 
 Invariants
 ----------
-- The event loop never predicts: MLflow's own function and the fast path both run in these threads.
-- At most ``threads + queued`` requests are between admission and answer; one more is refused, not kept waiting.
+- The event loop never predicts: MLflow's own function and the fast path both run in these threads, and no more of
+  them run at a time than there are threads.
+- At most ``threads + queued`` requests hold a place; one more is refused, not kept waiting.
+- A place is given back when its request is answered and no work of it is left in a thread or in the queue: a
+  prediction that outlives its timeout keeps the place.
+- Work whose request has gone before a thread took it is not begun.
+- The event loop waits for a thread that computes in Python no longer than a switch interval.
 """
 
 import asyncio
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, ParamSpec, Self, TypeVar
 
+from driftline.scorer.settings import ScorerSettings
+
+P = ParamSpec("P")
 T = TypeVar("T")
 
 # As many as asyncio, and so MLflow's server, would start.
 DEFAULT_THREADS = min(32, (os.cpu_count() or 1) + 4)
+DEFAULT_QUEUED = 1000
+# Python's own 5 ms, times the threads that compete, would stand between the event loop and each of its system calls.
+_SWITCH_INTERVAL_SECONDS = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """What one prediction for several requests may hold.
+
+    Attributes:
+        rows: at most so many, but for a request that has more of its own.
+        wait_seconds: the longest that a request waits for others while an earlier prediction runs.
+        tolerance: how far a prediction in a batch may differ from the same alone, absolutely or relatively; 0 is
+            not at all.
+    """
+
+    rows: int
+    wait_seconds: float
+    tolerance: float
+
+
+class Place:
+    """A request's right to be worked on; made by ``PredictionPool.admit``, ended by ``release``."""
+
+    __slots__ = ("_holds", "_pool")
+
+    def __init__(self, pool: "PredictionPool") -> None:
+        self._pool = pool
+        self._holds = 1
+
+    def hold(self) -> None:
+        self._holds += 1
+
+    def release(self) -> None:
+        self._holds -= 1
+        if not self._holds:
+            self._pool._free_places += 1
+
+    def lend(self) -> None:
+        """Let what this task and its children give to ``asyncio.to_thread`` from now on hold the place as well."""
+        _lent.set(self)
+
+
+_lent: ContextVar[Place | None] = ContextVar("_lent", default=None)
 
 
 class PredictionPool:
-    """Threads of one worker.
+    """Threads of one worker, started as they are needed; for the event loop's thread.
+
+    ``concurrent.futures`` takes two locks, a condition and three hops for what a queue does in one: at a tenth of a
+    millisecond per request that is most of it.
 
     Args:
         threads: predictions at a time.
         queued: requests that may wait for a thread.
+        batches: None where each request is predicted alone.
     """
 
-    def __init__(self, threads: int = DEFAULT_THREADS, queued: int = 1000) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="predict")
-        self._places = threads + queued
+    def __init__(
+        self, threads: int = DEFAULT_THREADS, queued: int = DEFAULT_QUEUED, batches: BatchLimits | None = None
+    ) -> None:
+        self.threads = threads
+        self.batches = batches
+        self._free_places = threads + queued
+        self._queue: SimpleQueue[_Work | None] = SimpleQueue()
+        self._started: list[Thread] = []
+        self._unfinished = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @classmethod
+    def open(cls, settings: ScorerSettings) -> Self:
+        """Return the pool that the settings describe."""
+        wait_seconds = settings.max_batch_wait_ms / 1000
+        batches = BatchLimits(settings.max_batch_rows, wait_seconds, settings.batch_tolerance)
+        return cls(
+            settings.prediction_threads or DEFAULT_THREADS,
+            settings.max_queued_requests,
+            batches if settings.max_batch_rows else None,
+        )
 
     def install(self) -> None:
-        """Give the running event loop's ``asyncio.to_thread``, which MLflow's server calls, these threads."""
-        asyncio.get_running_loop().set_default_executor(self._executor)
+        """Serve the running event loop; its ``asyncio.to_thread``, which MLflow's server calls, gets these threads."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(_Executor(self))
+        sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
 
-    def admit(self) -> bool:
-        """Take a place; False when there is none. Who was admitted calls ``leave``."""
-        if not self._places:
-            return False
-        self._places -= 1
-        return True
+    def admit(self) -> Place | None:
+        """Return a place, None when all are taken. Who was admitted releases it."""
+        if not self._free_places:
+            return None
+        self._free_places -= 1
+        return Place(self)
 
-    def leave(self) -> None:
-        self._places += 1
+    def start(
+        self, function: Callable[..., T], *arguments: object, places: Sequence[Place] = ()
+    ) -> "asyncio.Future[T]":
+        """Return the future result of ``function``, which runs in one of the threads and holds the places meanwhile."""
+        if self._loop is None:
+            self.install()
+        assert self._loop is not None
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._put(_Work(function, arguments, future, places))
+        return future
 
-    async def run(self, function: Callable[..., T], *arguments: object) -> T:
+    async def run(self, place: Place, function: Callable[..., T], *arguments: object) -> T:
         """Return what ``function`` returns, or raise what it raises, in one of the threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+        return await self.start(function, *arguments, places=(place,))
+
+    def _put(self, work: "_Work") -> None:
+        for place in work.places:
+            place.hold()
+        self._unfinished += 1
+        if self._unfinished > len(self._started) < self.threads:
+            thread = Thread(target=self._work, name=f"predict-{len(self._started)}")
+            self._started.append(thread)
+            thread.start()
+        self._queue.put(work)
+
+    def _work(self) -> None:
+        assert self._loop is not None
+        while (work := self._queue.get()) is not None:
+            work.run()
+            try:
+                self._loop.call_soon_threadsafe(self._finish, work)
+            except RuntimeError:  # the loop is closed: nobody waits
+                return
+            del work  # and what it holds, while this thread waits for the next
+
+    def _finish(self, work: "_Work") -> None:
+        self._unfinished -= 1
+        for place in work.places:
+            place.release()
+        work.tell()
+
+    def _end(self, wait: bool) -> None:
+        for _ in self._started:
+            self._queue.put(None)
+        for thread in self._started if wait else ():
+            thread.join()
+
+
+class _Work:
+    """A call that a thread makes and the event loop tells of."""
+
+    __slots__ = ("_arguments", "_error", "_function", "_future", "_result", "places")
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        arguments: Sequence[object],
+        future: "asyncio.Future[Any] | None",
+        places: Sequence[Place],
+    ) -> None:
+        self._function = function
+        self._arguments = arguments
+        self._future = future
+        self._error: BaseException | None = None
+        self._result: Any = None
+        self.places = places
+
+    def run(self) -> None:
+        if self._future is not None and self._future.cancelled():
+            return
+        try:
+            self._result = self._function(*self._arguments)
+        except BaseException as error:  # SystemExit too: it ends the event loop, as from any executor
+            self._error = error
+
+    def tell(self) -> None:
+        if self._future is None or self._future.done():
+            return
+        if self._error is None:
+            self._future.set_result(self._result)
+        else:
+            self._future.set_exception(self._error)
+
+
+class _Executor(ThreadPoolExecutor):
+    """What asyncio takes for its default executor, over the threads of a pool; starts none of its own."""
+
+    def __init__(self, pool: PredictionPool) -> None:
+        super().__init__(1)
+        self._pool = pool
+
+    def submit(self, function: Callable[P, T], /, *arguments: P.args, **options: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+
+        def call() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = function(*arguments, **options)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        place = _lent.get()
+        self._pool._put(_Work(call, (), None, (place,) if place else ()))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._pool._end(wait)

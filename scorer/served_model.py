@@ -22,6 +22,7 @@ class ServedModel:
         predictor: the fast path; None where the model never takes it.
         tee: into the worker's spool, under this version's identity.
         tally: the counts of this version.
+        pool: where its predictions run.
         timeout_seconds: how long a request may take, as MLflow's application holds it.
     """
 
@@ -30,6 +31,7 @@ class ServedModel:
     predictor: Predictor | None
     tee: Tee
     tally: Tally
+    pool: PredictionPool
     timeout_seconds: float
 
     @classmethod
@@ -44,4 +46,5 @@ class ServedModel:
 
         model = scoring_server.load_model_with_mlflow_config(str(path))
         app = scoring_server.init(model)
-        return cls(arm, app, None, open_tee(), tally, MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.get())
+        predictor = Predictor.for_model(model, pool, tally)
+        return cls(arm, app, predictor, open_tee(), tally, pool, MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.get())

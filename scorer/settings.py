@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from driftline.store.errors import ConfigurationError
+
 
 @dataclass(frozen=True, slots=True)
 class ScorerSettings:
@@ -16,6 +18,13 @@ class ScorerSettings:
             anyway (and is counted).
         state_poll_seconds: how often the spools are inspected for the metrics.
         max_body_bytes: a larger request is answered with 413; 0 is no limit.
+        prediction_threads: predictions at a time in each worker; None is as many as MLflow's server has (four more than
+            cores, 32 at most).
+        max_queued_requests: requests of a worker that may wait for a thread; more are answered with 503.
+        max_batch_rows: concurrent requests become one prediction of up to so many rows; 0 predicts each alone.
+        max_batch_wait_ms: the longest that a request waits for such a prediction while an earlier one runs.
+        batch_tolerance: how far a number in a batch's answer may differ from the same request's alone, absolutely or
+            relatively; 0 asks for equal bytes. Checked when a model is loaded.
         rate_limit_per_second: requests that one caller (a token, else a client address) may send to each worker; who
             sends more is answered with 429. 0 is no limit.
         rate_limit_burst: requests that a caller may send at once after a pause; 0 means those of one second.
@@ -32,6 +41,11 @@ class ScorerSettings:
     durable_wait_seconds: float = 1.0
     state_poll_seconds: float = 5.0
     max_body_bytes: int = 100_000_000
+    prediction_threads: int | None = None
+    max_queued_requests: int = 1000
+    max_batch_rows: int = 0
+    max_batch_wait_ms: float = 5.0
+    batch_tolerance: float = 0.0
     rate_limit_per_second: float = 0.0
     rate_limit_burst: int = 0
     token_file: Path | None = None
@@ -40,3 +54,10 @@ class ScorerSettings:
     tls_certfile: Path | None = None
     tls_keyfile: Path | None = None
     tls_client_ca: Path | None = None
+
+    def __post_init__(self) -> None:
+        least = {"prediction_threads": 1, "max_queued_requests": 0, "max_batch_rows": 0, "max_batch_wait_ms": 0}
+        for name, bound in {**least, "batch_tolerance": 0}.items():
+            value = getattr(self, name)
+            if value is not None and value < bound:
+                raise ConfigurationError(f"scorer.{name} should be at least {bound}, found {value}")

@@ -21,6 +21,7 @@ from driftline.scorer.loader_child import LoaderChild
 from driftline.scorer.metrics import ScorerCollector
 from driftline.scorer.metrics_server import start_metrics_server
 from driftline.scorer.model_source import ModelSource, resolve
+from driftline.scorer.native_threads import native_thread_limits
 from driftline.scorer.settings import ScorerSettings
 from driftline.scorer.spool_watch import SpoolWatch
 from driftline.scorer.start_checks import (
@@ -140,7 +141,8 @@ def _start_uvicorn(options: ServeOptions, source: ModelSource, sheet: TallySheet
     given = shlex.split(command)[1:-1]  # between the program and MLflow's application
     arguments = [*_UVICORN, *given, *uvicorn_flags(options.scorer), *_APPLICATION]
     environment.pop("DRIFTLINE_STORE", None)  # the model's code has no business with the store's password
-    return start_tied(arguments, {**environment, **_settings_of_children(options), **order.environment()})
+    limits = native_thread_limits(options.workers, environment)
+    return start_tied(arguments, {**environment, **limits, **_settings_of_children(options), **order.environment()})
 
 
 def _settings_of_children(options: ServeOptions) -> dict[str, str]:

@@ -77,6 +77,7 @@ class WorkerOrder:
 def create_app() -> ScoringLayer:
     """Load the model, open the spool and return the application; a failure ends the process for good."""
     tie_to_parent(os.getppid())
+    _log_to_stderr()
     try:
         order = WorkerOrder.from_environment()
         tally = TallySheet.attach(order.tally_path).claim()
@@ -100,15 +101,25 @@ def create_app() -> ScoringLayer:
 def _load(order: WorkerOrder, tally: Tally) -> ScoringLayer:
     from mlflow.pyfunc import scoring_server
 
-    pool = PredictionPool()
+    settings = load_section(ScorerSettings, "scorer")
+    pool = PredictionPool.open(settings)
     begin = time.perf_counter_ns()
     path = Path(os.environ[scoring_server._SERVER_MODEL_PATH])
     champion = ServedModel.load(path, Arm.CHAMPION, pool, lambda: _open_tee(order, tally), tally)
     tally.loaded(now_us(), (time.perf_counter_ns() - begin) // 1000)
-    return ScoringLayer(champion, pool, Door.open(load_section(ScorerSettings, "scorer")))
+    return ScoringLayer(champion, pool, Door.open(settings))
 
 
 def _open_tee(order: WorkerOrder, tally: Tally) -> Tee:
     settings = load_section(SpoolSettings, "spool")
     wait = order.durable_wait_seconds if settings.durability == "power" else None
     return Tee(Spool.open(order.spool_folder, settings), order.identity, tally, wait)
+
+
+def _log_to_stderr() -> None:
+    log = logging.getLogger("driftline")
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("driftline: %(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)

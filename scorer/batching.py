@@ -1,0 +1,141 @@
+"""Concurrent requests to one model become one prediction.
+
+Invariants
+----------
+- Rows never change owner: answers are cut in the order in which the frames were joined, and where a cut is not certain
+  no answer comes from a batch, then or later.
+- A request that finds no batch running does not wait for others; else it waits no longer than ``wait_seconds``, and
+  only until the batch before it is done.
+- What goes wrong in a batch goes wrong for nobody: ``score`` returns None, and each request is predicted alone.
+- A request that is gone (a timeout) changes nothing for its neighbours.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Hashable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from driftline.scorer.prediction_pool import BatchLimits, Place, PredictionPool
+from driftline.scorer.scored import Scored, score_frame
+from driftline.scorer.tally import Tally
+
+if TYPE_CHECKING:
+    from driftline.scorer.fast_path import FastPath, Frame
+
+_log = logging.getLogger("driftline.scorer")
+
+
+class _Request(NamedTuple):
+    frame: "Frame"
+    parse_us: int
+    place: Place
+    answer: "asyncio.Future[Scored | None]"
+
+
+class _Batch:
+    """Requests that wait together."""
+
+    __slots__ = ("requests", "rows", "start")
+
+    def __init__(self) -> None:
+        self.requests: list[_Request] = []
+        self.rows = 0
+        self.start: asyncio.Handle | None = None
+
+
+class _NotCut(Exception):
+    """The prediction for several requests cannot be cut into theirs."""
+
+
+class Batcher:
+    """The batches of one model; for the event loop's thread.
+
+    Attributes:
+        active: whether requests are joined; ends for good when a prediction could not be cut.
+    """
+
+    def __init__(self, fast_path: "FastPath", pool: PredictionPool, limits: BatchLimits, tally: Tally) -> None:
+        self.active = True
+        self._fast_path = fast_path
+        self._pool = pool
+        self._limits = limits
+        self._tally = tally
+        self._waiting: dict[Hashable, _Batch] = {}
+        self._running = 0
+
+    async def score(self, frame: "Frame", parse_us: int, place: Place) -> Scored | None:
+        """Return the answer to these rows out of a batch, None where they are to be predicted alone."""
+        if frame.join_key is None or frame.rows > self._limits.rows:
+            return None
+        answer: asyncio.Future[Scored | None] = asyncio.get_running_loop().create_future()
+        self._add(_Request(frame, parse_us, place, answer))
+        return await answer
+
+    def _add(self, request: _Request) -> None:
+        key, rows = request.frame.join_key, request.frame.rows
+        batch = self._waiting.get(key)
+        if batch is not None and batch.rows + rows > self._limits.rows:
+            self._start(key, batch)
+            batch = None
+        if batch is None:
+            batch = self._waiting[key] = _Batch()
+            loop, start = asyncio.get_running_loop(), partial(self._start, key, batch)
+            # Not at once, but when all requests that came in the same turn of the loop have been parsed.
+            batch.start = loop.call_later(self._limits.wait_seconds, start) if self._running else loop.call_soon(start)
+        batch.requests.append(request)
+        batch.rows += rows
+        if batch.rows >= self._limits.rows:
+            self._start(key, batch)
+
+    def _start(self, key: Hashable, batch: _Batch) -> None:
+        if self._waiting.get(key) is not batch:
+            return
+        del self._waiting[key]
+        if batch.start is not None:
+            batch.start.cancel()
+        live = [request for request in batch.requests if not request.answer.done()]
+        if live:
+            self._running += 1
+            done = self._pool.start(self._score, live, places=[request.place for request in live])
+            done.add_done_callback(partial(self._finish, live))
+
+    def _finish(self, requests: Sequence[_Request], done: "asyncio.Future[Sequence[Scored | None]]") -> None:
+        self._running -= 1
+        if not self._running and self._waiting:
+            self._start(*next(iter(self._waiting.items())))
+        error = done.exception()
+        if isinstance(error, _NotCut) and self.active:
+            self.active = False
+            self._tally.batching("stopped")
+            _log.warning("requests are predicted one by one from now on: %s", error)
+        if error is not None and not isinstance(error, Exception):
+            for request in requests:
+                if not request.answer.done():
+                    request.answer.set_exception(error)
+            return
+        for request, scored in zip(requests, [None] * len(requests) if error else done.result(), strict=True):
+            if not request.answer.done():
+                request.answer.set_result(scored)
+
+    def _score(self, requests: Sequence[_Request]) -> Sequence[Scored | None]:
+        """Return the answers in the order of the requests; in a thread."""
+        fast_path = self._fast_path
+        if len(requests) == 1:
+            return [score_frame(fast_path, requests[0].frame, requests[0].parse_us)]
+        begin = time.perf_counter_ns()
+        raw = fast_path.predict(fast_path.join([request.frame for request in requests]))
+        predicted = time.perf_counter_ns()
+        parts = fast_path.split(raw, [request.frame.rows for request in requests])
+        if parts is None:
+            raise _NotCut("the model's answer to several requests cannot be cut into theirs")
+        predict_us = (predicted - begin) // 1000
+        answers: list[Scored | None] = []
+        for request, part in zip(requests, parts, strict=True):
+            begin = time.perf_counter_ns()
+            body = fast_path.encode(part)
+            encode_us = (time.perf_counter_ns() - begin) // 1000
+            scored = Scored(body, request.frame.rows, request.parse_us, predict_us, encode_us) if body else None
+            answers.append(scored)
+        return answers
