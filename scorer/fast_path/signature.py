@@ -54,9 +54,11 @@ class ScalarSignature:
         present = frozenset(names).intersection(self.types)
         if not self.required <= present or not present:
             return None
-        if present not in self._layouts:
-            if len(self._layouts) >= _KEPT_LAYOUTS:
-                self._layouts.clear()
-            types = {name: type_ for name, type_ in self.types.items() if name in present}
-            self._layouts[present] = Layout(types, self._text_dtype)
-        return self._layouts[present]
+        known = self._layouts.get(present)
+        if known is not None:
+            return known
+        if len(self._layouts) >= _KEPT_LAYOUTS:
+            self._layouts.clear()
+        types = {name: type_ for name, type_ in self.types.items() if name in present}
+        made = self._layouts[present] = Layout(types, self._text_dtype)
+        return made
