@@ -23,6 +23,8 @@ from driftline.store.errors import DriftlineError, SpoolError
 from driftline.store.loader.loader import Loader
 from driftline.store.loader.settings import LoaderSettings
 from driftline.store.settings import load_base, load_section
+from driftline.store.spool.settings import SpoolSettings
+from driftline.store.spool.upkeep import Upkeep
 
 _log = logging.getLogger("driftline.loader")
 _LOCK_NAME = "LOADER.lock"
@@ -52,7 +54,8 @@ def main() -> int:
         if lock is None:
             return 0
         os.nice(_NICENESS)
-        with lock:
+        upkeep = Upkeep(base.spool_folder, load_section(SpoolSettings, "spool"))
+        with lock, upkeep.running():
             engine = open_engine(base.store_url, probe=False)
             Loader(engine, base.spool_folder, settings).run(stop)
             engine.dispose()

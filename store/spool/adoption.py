@@ -27,6 +27,7 @@ from driftline.store.spool.pending_gaps import PendingGaps
 from driftline.store.spool.record import DAMAGED, Framing, Gap, Record, last_seq
 from driftline.store.spool.ring import Ring
 from driftline.store.spool.segment import SEGMENT_HEADER_BYTES, Segment, SegmentHeader, segment_numbers, segment_path
+from driftline.store.spool.segment_file import open_segment
 
 ABANDONED_SECONDS: Final = 3600.0
 _WRITE_BYTES: Final = 1 << 20
@@ -180,7 +181,8 @@ def _end_of_segments(path: Path, framing: Framing) -> int:
     """Return the last number that the segments account for, and cut the torn tail off the newest."""
     known, numbers = 0, segment_numbers(path)
     for number in reversed(numbers):
-        raw = segment_path(path, number).read_bytes()
+        with open_segment(path, number, framing) as segment:
+            raw = segment.read(0, segment.size)
         header, end = SegmentHeader.unpack(raw), SEGMENT_HEADER_BYTES
         if header is not None:
             known = header.base_seq - 1

@@ -10,8 +10,8 @@ import os
 import time
 from pathlib import Path
 
-from driftline.store.spool.layout import SEGMENT_SUFFIX
 from driftline.store.spool.pending_gaps import DISK_BUDGET, DISK_FULL
+from driftline.store.spool.segment import segment_bytes
 from driftline.store.spool.settings import SpoolSettings
 
 _LOOK_SECONDS = 1.0
@@ -45,12 +45,11 @@ class Budget:
 
 
 def bytes_on_disk(spools: Path) -> int:
-    """Return the bytes of all segments of all spools."""
+    """Return the bytes of all segments of all spools, of compressed ones what they take."""
     total = 0
     for folder in [*spools.glob("*/")]:
         try:
-            with os.scandir(folder) as entries:
-                total += sum(entry.stat().st_size for entry in entries if entry.name.endswith(SEGMENT_SUFFIX))
+            total += segment_bytes(folder)
         except FileNotFoundError:  # the loader removed a segment or a whole spool meanwhile; the next look sees it
             continue
     return total

@@ -4,7 +4,7 @@ Invariants
 ----------
 - ``answered == position.seq + on_disk + in_memory + sum(dropped.values())``, at whatever moment of a living spool.
   Numbers move from memory to disk only, so memory is read first and the disk up to the numbers seen there.
-- Nothing is written, no lock is held.
+- Nothing is written, no lock is held, and a long backlog is not read: its segments were counted once (``census``).
 """
 
 import time
@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from driftline.store.errors import SpoolError
+from driftline.store.spool.census import take_census
 from driftline.store.spool.layout import Meta
 from driftline.store.spool.lock import is_held
 from driftline.store.spool.pending_gaps import PendingGaps
-from driftline.store.spool.reader import Position, SpoolReader
+from driftline.store.spool.reader import Position
 from driftline.store.spool.record import Framing, Gap, Kind
 from driftline.store.spool.ring import Ring
-from driftline.store.spool.segment import segment_numbers, segment_path
+from driftline.store.spool.segment import segment_bytes
 
 _TRIES: Final = 200
 
@@ -67,22 +68,10 @@ def inspect(path: Path, position: Position | None = None) -> SpoolState:
     meta = Meta.read(path)
     alive = is_held(path)
     memory = _read_memory(meta)
-    answered = max(memory.answered if memory else 0, position.seq)
-    reader, known, on_disk, dropped = SpoolReader(path, position), position.seq, 0, dict[str, int]()
-    oldest: int | None = None
-    while memory is None or known < answered:
-        before = reader.position
-        batch = reader.read()
-        if batch.end == before:
-            break
-        if memory is None:  # closed or adopted: everything lies on the disk
-            answered = batch.end.seq
-        records = [record for record in batch.records if record.seq <= answered]
-        on_disk += len(records)
-        if oldest is None and records:
-            oldest = records[0].at_us
-        _count(dropped, batch.gaps, known, answered)
-        known = min(batch.end.seq, answered)
+    until = max(memory.answered, position.seq) if memory else None
+    disk = take_census(path, Framing(bytes.fromhex(meta.salt)), position, until)
+    known, dropped, oldest = disk.known, disk.dropped, disk.oldest_at_us
+    answered = known if until is None else until  # without memory: closed or adopted, everything lies on the disk
     in_memory = answered - known
     if memory is not None:
         in_memory -= _count(dropped, memory.gaps, known, answered)
@@ -96,7 +85,7 @@ def inspect(path: Path, position: Position | None = None) -> SpoolState:
         alive,
         answered,
         in_memory,
-        on_disk,
+        disk.records,
         _bytes(path),
         oldest,
         dropped,
@@ -139,10 +128,10 @@ def _read_memory(meta: Meta) -> _Memory | None:
 
 
 def _bytes(path: Path) -> int:
-    total = 0
-    for number in segment_numbers(path):
+    for _ in range(_TRIES):
         try:
-            total += segment_path(path, number).stat().st_size
-        except FileNotFoundError:  # the loader has removed it
-            continue
-    return total
+            return segment_bytes(path)
+        except FileNotFoundError:  # the loader has removed a segment, or the whole spool
+            if not path.exists():
+                break
+    return 0

@@ -3,7 +3,8 @@
 <home>/spool/<uuid>/LOCK             held by the process that appends
                     META.json        who made it, its salt, where its ring is
                     models/0.json    what was declared, by index
-                    0000000001.seg   segments
+                    0000000001.seg   segments; 0000000001.seg.zst when compressed
+                    0000000001.sum   what a sealed segment holds, so that it need not be read to be counted
 <memory>/driftline-<uuid>.ring       ring and page of positions
 <memory>/driftline-<uuid>.overflow   what did not fit into the ring
 """
@@ -17,11 +18,14 @@ import orjson
 
 from driftline.store.errors import SpoolError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+COMPRESSIBLE_SINCE: Final = 2  # a driftline that reads only format 1 would not see compressed segments
 LOCK_NAME: Final = "LOCK"
 META_NAME: Final = "META.json"
 MODELS_NAME: Final = "models"
 SEGMENT_SUFFIX: Final = ".seg"
+COMPRESSED_SUFFIX: Final = ".seg.zst"
+SUMMARY_SUFFIX: Final = ".sum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,9 @@ class Meta:
             raise SpoolError(
                 f"{path} cannot be read ({type(error).__name__}): restore it, or move the folder away from the spools"
             ) from error
-        if meta.format != FORMAT:
+        if not 1 <= meta.format <= FORMAT:
             raise SpoolError(
-                f"{folder} is a spool of format {meta.format}, this driftline reads {FORMAT}: load it "
+                f"{folder} is a spool of format {meta.format}, this driftline reads 1 to {FORMAT}: load it "
                 "with the driftline that wrote it"
             )
         return meta

@@ -5,10 +5,10 @@ Invariants
 - Every sequence number is reported once, as a record or in a gap: a number that is skipped, because its record or
   its gap record is damaged, is a gap with the reason ``damaged``. A number that is met again is passed over.
 - A tail that cannot be read in the newest segment is "not yet there": it is reported only when something follows it.
+- Offsets are those of the uncompressed bytes: a position stays right while its segment is being compressed.
 - What a position says has been read does not depend on the segments before it, which may be gone.
 """
 
-import os
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -18,7 +18,8 @@ from driftline.store.errors import SpoolError
 from driftline.store.records import ModelIdentity
 from driftline.store.spool.layout import MODELS_NAME, Meta
 from driftline.store.spool.record import DAMAGED, HEADER_BYTES, Framing, Gap, Kind, Record
-from driftline.store.spool.segment import SEGMENT_HEADER_BYTES, SegmentHeader, segment_numbers, segment_path
+from driftline.store.spool.segment import SEGMENT_HEADER_BYTES, SegmentHeader, remove_segment, segment_numbers
+from driftline.store.spool.segment_file import open_segment
 
 _READ_BYTES: Final = 4 << 20
 
@@ -95,18 +96,17 @@ class SpoolReader:
         """Remove the segments that lie wholly before ``position`` and return how many they were."""
         numbers = [n for n in segment_numbers(self.path) if n < position.segment]
         for number in numbers:
-            segment_path(self.path, number).unlink(missing_ok=True)
+            remove_segment(self.path, number)
         return len(numbers)
 
     def _read_segment(self, collector: "_Collector", number: int, *, is_sealed: bool) -> None:
-        descriptor = os.open(segment_path(self.path, number), os.O_RDONLY | os.O_CLOEXEC)
-        try:
+        with open_segment(self.path, number, self._framing) as segment:
             if number != collector.position.segment:
-                header = SegmentHeader.unpack(os.pread(descriptor, SEGMENT_HEADER_BYTES, 0))
+                header = SegmentHeader.unpack(segment.read(0, SEGMENT_HEADER_BYTES))
                 collector.enter(number, header)
-            size, want = os.fstat(descriptor).st_size, _READ_BYTES
-            while not collector.is_full() and (offset := collector.position.offset) < size:
-                raw = _read(descriptor, offset, want)
+            want = _READ_BYTES
+            while not collector.is_full() and (offset := collector.position.offset) < segment.size:
+                raw = segment.read(offset, want)
                 for end, record in self._framing.scan(raw):
                     collector.take(record, offset + end)
                     if collector.is_full():
@@ -116,11 +116,9 @@ class SpoolReader:
                 elif len(raw) == want:  # a record longer than this, or damage: look further
                     want = max(self._framing.frame_bytes(raw, 0) or 0, want * 4)
                 elif is_sealed:
-                    collector.skip_to(size)
+                    collector.skip_to(segment.size)
                 else:
                     return
-        finally:
-            os.close(descriptor)
 
 
 class _Collector:
@@ -173,12 +171,3 @@ class _Collector:
             first, last = self._seq + 1, seq - 1
             self.gaps.append(Gap(first, last, last - first + 1, DAMAGED, self._at_us or at_us, at_us))
             self._seq = last
-
-
-def _read(descriptor: int, offset: int, size: int) -> bytes:
-    parts = []
-    while size > 0 and (part := os.pread(descriptor, size, offset)):
-        parts.append(part)
-        offset += len(part)
-        size -= len(part)
-    return b"".join(parts)

@@ -89,6 +89,10 @@ class Framing:
         fields = _FIELDS.pack(MAGIC, length, kind, 0, model, seq, at_us, checksum)
         return fields + _CHECKSUM.pack(crc32c(fields, self._state))
 
+    def checksum(self, fields: bytes) -> int:
+        """Return the CRC32C of the salt and ``fields``: nobody without the salt can tell it."""
+        return int(crc32c(fields, self._state))
+
     def frame(self, kind: Kind, model: int, seq: int, at_us: int, payload: bytes) -> bytes:
         """Return header and payload."""
         return self.header(kind, model, seq, at_us, len(payload), crc32c(payload)) + payload
@@ -113,6 +117,24 @@ class Framing:
                 return at
             at += 1
         return None
+
+    def heads(self, raw: bytes, at: int = 0) -> Iterator[tuple[int, int, int, int, int]]:
+        """Yield where each record of ``raw`` begins, how long it is with its header, its kind, number and time.
+
+        Payloads are not looked at, and the last one may reach beyond ``raw``. Damaged headers are passed over.
+        """
+        state, size_of_fields, end = self._state, _FIELDS.size, len(raw)
+        while at + HEADER_BYTES <= end:
+            magic, length, kind, _, _, seq, at_us, _, expected = HEADER.unpack_from(raw, at)
+            if magic != MAGIC or crc32c(raw[at : at + size_of_fields], state) != expected:
+                found = self.find(raw, at + 1)
+                if found is None:
+                    return
+                at = found
+                continue
+            if kind in _KINDS:
+                yield at, HEADER_BYTES + length, kind, seq, at_us
+            at += HEADER_BYTES + length
 
     def scan(self, raw: bytes, at: int = 0) -> Iterator[tuple[int, Record]]:
         """Yield the whole records of ``raw`` from ``at``, each with the offset behind it.

@@ -24,7 +24,7 @@ from crc32c import crc32c
 
 from driftline.store.records import now_us
 from driftline.store.spool import failpoints
-from driftline.store.spool.layout import SEGMENT_SUFFIX, sync_folder
+from driftline.store.spool.layout import COMPRESSED_SUFFIX, SEGMENT_SUFFIX, SUMMARY_SUFFIX, sync_folder
 
 MAGIC: Final = b"DLsegmt1"
 VERSION: Final = 1
@@ -63,11 +63,39 @@ def segment_path(folder: Path, number: int) -> Path:
     return folder / f"{number:010d}{SEGMENT_SUFFIX}"
 
 
+def compressed_path(folder: Path, number: int) -> Path:
+    return folder / f"{number:010d}{COMPRESSED_SUFFIX}"
+
+
+def summary_path(folder: Path, number: int) -> Path:
+    return folder / f"{number:010d}{SUMMARY_SUFFIX}"
+
+
 def segment_numbers(folder: Path) -> list[int]:
-    """Return the numbers of the segments in ``folder``, in order."""
+    """Return the numbers of the segments in ``folder``, plain and compressed, in order."""
+    found = set()
     with os.scandir(folder) as entries:
-        stems = [entry.name.removesuffix(SEGMENT_SUFFIX) for entry in entries if entry.name.endswith(SEGMENT_SUFFIX)]
-    return sorted(int(stem) for stem in stems if stem.isdigit())
+        for entry in entries:
+            stem, dot, suffix = entry.name.partition(".")
+            if dot + suffix in {SEGMENT_SUFFIX, COMPRESSED_SUFFIX} and stem.isdigit():
+                found.add(int(stem))
+    return sorted(found)
+
+
+def segment_bytes(folder: Path) -> int:
+    """Return what the segments in ``folder`` take of the disk, those that are just being compressed included.
+
+    Raises:
+        FileNotFoundError: the folder or a segment went meanwhile.
+    """
+    with os.scandir(folder) as entries:
+        return sum(entry.stat().st_size for entry in entries if SEGMENT_SUFFIX in entry.name)
+
+
+def remove_segment(folder: Path, number: int) -> None:
+    """Remove a segment in whatever form, and what is kept beside it."""
+    for path in (summary_path(folder, number), compressed_path(folder, number), segment_path(folder, number)):
+        path.unlink(missing_ok=True)
 
 
 class Segment:

@@ -28,6 +28,8 @@ class SpoolSettings:
             for the medium.
         max_bytes: of all segments of all spools under one home; beyond it nothing is written until the loader has
             made room.
+        compress_above_bytes: once the segments of all spools take more, the loader's process compresses those that
+            nobody writes any more, until they take less.
         min_free_bytes: of the disk; below it nothing is written.
         drain_seconds: how long a clean stop may take.
     """
@@ -41,6 +43,7 @@ class SpoolSettings:
     sync_interval_seconds: float = 1.0
     durability: Literal["process", "power"] = "process"
     max_bytes: int = 20 << 30
+    compress_above_bytes: int = 256 << 20
     min_free_bytes: int = 1 << 30
     drain_seconds: float = 20.0
 
@@ -49,7 +52,7 @@ class SpoolSettings:
             raise ConfigurationError(
                 f"spool.ring_bytes should be at least {MINIMUM_RING_BYTES}, found {self.ring_bytes}"
             )
-        for name in ("overflow_bytes", "min_free_bytes", "drain_seconds"):
+        for name in ("overflow_bytes", "compress_above_bytes", "min_free_bytes", "drain_seconds"):
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"spool.{name} should not be negative, found {getattr(self, name)}")
         for name in (

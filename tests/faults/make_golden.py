@@ -13,7 +13,10 @@ import store_traffic as traffic
 from fault_oracle import digest
 
 from driftline.store.records import ModelIdentity
-from driftline.store.spool.layout import FORMAT, META_NAME
+from driftline.store.spool.census import summarise
+from driftline.store.spool.compressed import compress_segment
+from driftline.store.spool.layout import FORMAT, META_NAME, Meta
+from driftline.store.spool.record import Framing
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
 
@@ -21,7 +24,10 @@ GOLDEN = Path(__file__).with_name("golden")
 
 
 def main() -> None:
-    """Leave a spool as a killed worker does: segments, a ring with records, and drops that no segment tells yet."""
+    """Leave a spool as a killed worker does: segments, a ring with records, and drops that no segment tells yet.
+
+    The first segment is compressed, the second one counted.
+    """
     with tempfile.TemporaryDirectory() as folder:
         home, memory = Path(folder) / "spool", Path(folder) / "memory"
         home.mkdir()
@@ -37,6 +43,9 @@ def main() -> None:
             kept[seq] = one
             if i == 14:
                 spool._writer.turn()
+                framing = Framing(bytes.fromhex(Meta.read(spool.folder).salt))
+                compress_segment(spool.folder, 1, framing)
+                summarise(spool.folder, 2, framing)
         for _ in range(3):
             spool.append(models[0], b"x" * 65_000, traffic.START_US)
         target = GOLDEN / f"format-{FORMAT}"

@@ -36,6 +36,12 @@ def test_todays_format_is_among_them() -> None:
     assert f"format-{FORMAT}" in [golden.name for golden in GOLDEN]
 
 
+def test_a_compressed_segment_and_the_counts_of_one_are_among_them() -> None:
+    assert {"format-2/0000000001.seg.zst", "format-2/0000000002.sum"} <= {
+        f"{path.parent.name}/{path.name}" for golden in GOLDEN for path in golden.iterdir()
+    }
+
+
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
 def test_segments_ring_overflow_and_drops_are_read(golden: Path, folder: Path) -> None:
     expected = put_back(golden, folder)

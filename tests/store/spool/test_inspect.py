@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import servers
@@ -97,11 +96,24 @@ while True:
     assert seen_dropped > 0
 
 
-def test_numbers_of_a_damaged_record_are_dropped_numbers(written, read_all: Callable[..., object]) -> None:
+def test_numbers_whose_header_is_damaged_are_dropped_numbers(written) -> None:
+    path = written.add_segment(1, written.frames(range(1, 4)))
+    written.add_segment(4, b"")
+    raw = bytearray(path.read_bytes())
+    raw[64 + 76] ^= 1
+    path.write_bytes(raw)
+    state = inspect(written.folder)
+    assert (state.answered, state.on_disk, state.dropped) == (3, 2, {"damaged": 1})
+
+
+def test_a_record_whose_payload_is_damaged_is_on_the_disk_until_it_is_read(written) -> None:
     path = written.add_segment(1, written.frames(range(1, 4)))
     written.add_segment(4, b"")
     raw = bytearray(path.read_bytes())
     raw[-1] ^= 1
     path.write_bytes(raw)
     state = inspect(written.folder)
-    assert (state.answered, state.on_disk, state.dropped) == (3, 2, {"damaged": 1})
+    assert (state.answered, state.on_disk, state.dropped) == (3, 3, {})
+    reader = SpoolReader(written.folder)
+    assert [(len(batch.records), len(batch.gaps)) for batch in (reader.read(), reader.read())] == [(2, 1), (0, 0)]
+    balance(inspect(written.folder, reader.position), reader.position)

@@ -17,9 +17,14 @@ def test_meta_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_spool_of_another_format_is_refused(tmp_path: Path) -> None:
-    replace(META, format=2).write(tmp_path)
-    with pytest.raises(SpoolError, match="is a spool of format 2, this driftline reads 1: load it with"):
+    replace(META, format=3).write(tmp_path)
+    with pytest.raises(SpoolError, match="is a spool of format 3, this driftline reads 1 to 2: load it with"):
         Meta.read(tmp_path)
+
+
+def test_a_spool_of_an_earlier_format_is_read(tmp_path: Path) -> None:
+    replace(META, format=1).write(tmp_path)
+    assert Meta.read(tmp_path).format == 1
 
 
 def test_a_file_is_replaced_whole_and_leaves_no_draft(tmp_path: Path) -> None:
