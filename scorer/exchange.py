@@ -11,7 +11,6 @@ Invariants
 
 import asyncio
 import time
-import uuid
 
 from driftline.scorer.answers import answer_rows, rejection
 from driftline.scorer.asgi_types import Headers, Message, Receive, Scope, Send
@@ -19,7 +18,7 @@ from driftline.scorer.door import Refusal
 from driftline.scorer.prediction_pool import Place
 from driftline.scorer.scored import Scored
 from driftline.scorer.served_model import ServedModel
-from driftline.store.records import Invocation, new_invocation_id, now_us
+from driftline.store.records import Invocation, invocation_id_text, new_invocation_id, now_us
 
 _STORED_HEADER_BYTES = 0xFFFF  # what a record's header has room for
 # What uvicorn sends itself when the application ends without an answer.
@@ -43,7 +42,7 @@ class Exchange:
         self._received_at_us = now_us()
         self._begin = time.perf_counter_ns()
         self._id = new_invocation_id(self._received_at_us)
-        self._headers: Headers = scope["headers"]
+        self._content_type, self._client_request_id = _headers(scope["headers"])
         self._method: str = scope["method"]
         self._scope = scope
         self._receive = receive
@@ -101,7 +100,7 @@ class Exchange:
     async def _score_in(self, place: Place, body: bytes) -> None:
         self._request = [body]
         predictor = self._served.predictor
-        if predictor is not None and self._header(b"content-type") in _JSON_TYPES:
+        if predictor is not None and self._content_type in _JSON_TYPES:
             self._scored = await predictor.answer(body, place)
         if self._scored is None:
             place.lend()
@@ -152,8 +151,8 @@ class Exchange:
         if self._limit is not None and not self._limit.expired():
             self._limit.reschedule(None)  # what is left is our own: the record and the sending
         await self._record(start["status"], body)
-        own = str(uuid.UUID(bytes=self._id)).encode()
-        added = [(b"x-request-id", self._header(b"x-request-id") or own), (b"x-driftline-invocation-id", own)]
+        own = invocation_id_text(self._id).encode()
+        added = ((b"x-request-id", self._client_request_id or own), (b"x-driftline-invocation-id", own))
         await self._send({**start, "headers": [*start["headers"], *added]})
         await self._send({"type": "http.response.body", "body": body})
 
@@ -167,8 +166,8 @@ class Exchange:
                 status=status,
                 arm=self._served.arm,
                 latency_us=(time.perf_counter_ns() - self._begin) // 1000,
-                content_type=self._header(b"content-type")[:_STORED_HEADER_BYTES],
-                client_request_id=self._header(b"x-request-id")[:_STORED_HEADER_BYTES],
+                content_type=self._content_type[:_STORED_HEADER_BYTES],
+                client_request_id=self._client_request_id[:_STORED_HEADER_BYTES],
                 request=b"".join(self._request),
                 response=b"" if self._method == "HEAD" else body,
                 parse_us=scored.parse_us if scored else 0,
@@ -176,19 +175,28 @@ class Exchange:
                 encode_us=scored.encode_us if scored else 0,
             )
 
-        tally = self._served.tally
+        tally, tee = self._served.tally, self._served.tee
         begin = time.perf_counter_ns()
-        seq = self._served.tee.record(make)
+        seq = tee.record(make)
         if 200 <= status < 300:
             tally.predicted(scored.rows if scored else answer_rows(body), self._received_at_us)
         elif reason := rejection(status, body):
             tally.rejected(reason)
-        await self._served.tee.durable(seq)
+        if tee.waits_for_disk:
+            await tee.durable(seq)
         tally.took("tee", (time.perf_counter_ns() - begin) // 1000)
         if scored:
             tally.took("parse", scored.parse_us)
             tally.took("predict", scored.predict_us)
             tally.took("encode", scored.encode_us)
 
-    def _header(self, name: bytes) -> bytes:
-        return next((value for key, value in self._headers if key == name), b"")
+
+def _headers(headers: Headers) -> tuple[bytes, bytes]:
+    """Return the first content type and the first request id that the client sent, empty where there is none."""
+    content_type = client_request_id = None
+    for name, value in headers:
+        if name == b"content-type" and content_type is None:
+            content_type = value
+        elif name == b"x-request-id" and client_request_id is None:
+            client_request_id = value
+    return content_type or b"", client_request_id or b""

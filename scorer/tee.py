@@ -33,6 +33,9 @@ class Tee:
         identity: the model version that answers.
         tally: where records and failures are counted.
         durable_wait_seconds: how long ``durable`` waits for the medium; None does not wait at all.
+
+    Attributes:
+        waits_for_disk: whether ``durable`` has anything to wait for.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Tee:
         self._spool = spool
         self._model = spool.declare_model(identity)
         self._tally = tally
+        self.waits_for_disk = durable_wait_seconds is not None
         self._durable_wait_seconds = durable_wait_seconds
         self._complained = False
 

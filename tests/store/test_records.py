@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.store.records import Arm, Invocation, ModelIdentity, new_invocation_id
+from driftline.store.records import Arm, Invocation, ModelIdentity, invocation_id_text, new_invocation_id
 
 INVOCATIONS = st.builds(
     Invocation,
@@ -47,6 +47,11 @@ def test_invocation_ids_are_uuids_of_version_7_in_the_order_of_time() -> None:
     assert earlier.variant == uuid.RFC_4122
     assert earlier.int >> 80 == 1_700_000_000_000
     assert earlier < later
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_the_text_of_an_id_is_that_of_its_uuid(id_: bytes) -> None:
+    assert invocation_id_text(id_) == str(uuid.UUID(bytes=id_))
 
 
 def test_ids_of_one_moment_differ() -> None:
