@@ -38,6 +38,7 @@ from driftline.store.column_types import Identity, InvocationId, Timestamp
 from driftline.store.inference_view import replace_view
 from driftline.store.prediction_columns import ColumnType, PredictionColumn, prediction_columns
 from driftline.store.records import ModelIdentity, now_us
+from driftline.store.sample_index import sample_index
 
 WIDE_COLUMNS = 900
 ARRAY_COLUMN = "in_values"
@@ -103,6 +104,7 @@ def prediction_table(name: str, columns: tuple[PredictionColumn, ...]) -> Table:
         Column("arm", SmallInteger, nullable=False),
         *cells,
         Index(f"{name}_at", "received_at", postgresql_using="brin"),
+        sample_index(name),
         postgresql_partition_by="RANGE (received_at)",
     )
 

@@ -3,19 +3,18 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, func, literal, select
+from sqlalchemy import ColumnElement, Connection, func, literal, literal_column, select, true
 
 from driftline.store import schema
 from driftline.store.prediction_columns import ColumnType
 from driftline.store.prediction_tables import ModelVersion, model_version_of
 from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
+from driftline.store.sample_index import SHARE, IdHash, IsIndexed
 from driftline.store.stored_rows import cell_names, columns_of, within
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_HASH_BITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +107,29 @@ def sample_rows(
     The hash is the random end of the invocation's id, so the sample is uniform over invocations. Columns bear the
     signature's names (an output whose name is taken its ``column_name``); times are UTC without a zone, as MLflow's.
     """
-    t = version.table.c
-    condition = within(version, start_us, end_us, arm)
-    hashed = _hash(connection, t.invocation_id)
-    rows_there = count_rows(connection, version, start_us, end_us, arm)
-    if rows_there > max_rows:  # spare the engine to sort what the sample will not hold
-        share = min(1.0, (max_rows + 6 * max_rows**0.5 + 100) / rows_there)
-        condition &= hashed <= literal(_bytes(int(share * (2**_HASH_BITS - 1))))
     names = cell_names(version)
-    query = select(*(t[name] for name in names)).where(condition).order_by(hashed, t.invocation_id, t.row_index)
-    rows = connection.execute(query.limit(max_rows)).all()
+    condition = within(version, start_us, end_us, arm)
+    if connection.dialect.name == "sqlite":  # which would rather walk the window than the sample's index
+        indexed = within(version, start_us, end_us, arm, received_at=literal_column("+received_at"))
+    else:
+        indexed = condition
+    rows = _smallest(connection, version, names, indexed & IsIndexed(), max_rows)
+    if len(rows) < max_rows:  # a small window: all of it is looked at, what cannot be in the sample is not sorted
+        share = 1.5 * max_rows / (len(rows) * SHARE or 1)
+        near = IdHash() <= literal(int(share * 2**32).to_bytes(4)) if share < 1 else true()
+        rows = _smallest(connection, version, names, condition & near, max_rows)
+        if len(rows) < max_rows and share < 1:
+            rows = _smallest(connection, version, names, condition, max_rows)
     cells = list(zip(*rows, strict=True)) or [()] * len(names)
     return _frame(version, columns_of(version, names, cells) if rows else {})
+
+
+def _smallest(
+    connection: Connection, version: ModelVersion, names: list[str], condition: ColumnElement[bool], max_rows: int
+) -> list[Any]:
+    t = version.table.c
+    query = select(*(t[name] for name in names)).where(condition)
+    return list(connection.execute(query.order_by(IdHash(), t.invocation_id, t.row_index).limit(max_rows)).all())
 
 
 def _frame(version: ModelVersion, columns: dict[str, Any]) -> "pd.DataFrame":
@@ -131,15 +141,6 @@ def _frame(version: ModelVersion, columns: dict[str, Any]) -> "pd.DataFrame":
         cells = columns.get(column.column_name, [])
         frame[name] = pd.to_datetime(pd.Series(cells), unit="us") if column.type is ColumnType.DATETIME else cells
     return pd.DataFrame(frame)
-
-
-def _hash(connection: Connection, invocation_id: ColumnElement[Any]) -> ColumnElement[bytes]:
-    raw = func.uuid_send(invocation_id) if connection.dialect.name == "postgresql" else invocation_id
-    return func.substr(raw, 13, 4, type_=literal(b"").type)
-
-
-def _bytes(hashed: int) -> bytes:
-    return hashed.to_bytes(4, "big")
 
 
 def newest_drift(connection: Connection, model_version_id: int) -> list[Any]:

@@ -30,15 +30,24 @@ class RowChunk:
 
 
 def within(
-    version: ModelVersion, start_us: int | None, end_us: int | None, arm: int | None = None
+    version: ModelVersion,
+    start_us: int | None,
+    end_us: int | None,
+    arm: int | None = None,
+    received_at: ColumnElement[int] | None = None,
 ) -> ColumnElement[bool]:
-    """Return the condition for a version's rows with ``start_us <= received_at < end_us``."""
+    """Return the condition for a version's rows with ``start_us <= received_at < end_us``.
+
+    Args:
+        received_at: how the statement is to name that column, where not as usual.
+    """
     t = version.table.c
+    at = t.received_at if received_at is None else received_at
     condition = t.model_version_id == version.id
     if start_us is not None:
-        condition &= t.received_at >= start_us
+        condition &= at >= start_us
     if end_us is not None:
-        condition &= t.received_at < end_us
+        condition &= at < end_us
     return condition if arm is None else condition & (t.arm == arm)
 
 

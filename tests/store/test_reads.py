@@ -1,13 +1,15 @@
 """What the monitor reads back."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import store_traffic as traffic
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event, select, text
 
 from driftline.store.engine import writing
+from driftline.store.loader.bulk import insert_rows
 from driftline.store.loader.loader import Loader, LoaderSettings
 from driftline.store.prediction_tables import ensure_model_version
 from driftline.store.reads import count_rows, model_versions, profile_buckets, sample_rows, window_profile
@@ -68,3 +70,41 @@ def test_a_sample_is_not_the_first_rows(loaded: Engine) -> None:
         sample = sample_rows(connection, version, None, None, 200)
         everything = sample_rows(connection, version, None, None, 10**6)
     assert abs(sample["visits"].mean() - everything["visits"].mean()) < 1.5
+
+
+@pytest.mark.parametrize("max_rows", [1, 10, 40, 100, 700, 5000])
+@pytest.mark.parametrize("window", [(None, None), (traffic.START_US + 60_000_000, traffic.START_US + 300_000_000)])
+def test_a_sample_holds_the_rows_of_the_smallest_hashes(
+    loaded: Engine, max_rows: int, window: tuple[int | None, int | None]
+) -> None:
+    with loaded.connect() as connection:
+        (version,) = model_versions(connection)
+        t = version.table.c
+        rows = connection.execute(select(t.invocation_id, t.row_index, t.received_at, t.in_visits)).all()
+        inside = [row for row in rows if window[0] is None or window[0] <= row.received_at < (window[1] or 0)]
+        ranked = sorted(inside, key=lambda row: (row.invocation_id[-4:], row.invocation_id, row.row_index))
+        sample = sample_rows(connection, version, *window, max_rows)
+    assert sample["visits"].tolist() == [row.in_visits for row in ranked[:max_rows]]
+
+
+def test_a_sample_of_a_large_store_reads_the_rows_of_its_index_alone(engine: Engine) -> None:
+    with writing(engine) as connection:
+        version = ensure_model_version(connection, traffic.CLF)
+        rows = 20_000
+        rng = np.random.default_rng(4)
+        insert_rows(connection, version.table, {
+            "invocation_id": np.frombuffer(rng.bytes(16 * rows), "V16"), "row_index": np.zeros(rows, np.int32),
+            "received_at": traffic.START_US + np.arange(rows), "model_version_id": np.full(rows, version.id),
+            "arm": np.zeros(rows, np.int16), "in_visits": np.arange(rows),
+        }, rows)  # fmt: skip
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("ANALYZE"))
+        statements: list[Any] = []
+        event.listen(engine, "before_cursor_execute", lambda *a: statements.append(a[2:4]))
+        sample = sample_rows(connection, version, traffic.START_US, traffic.START_US + rows, 500)
+        ((statement, parameters),) = statements
+        explain = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
+        plan = "\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
+    assert len(sample) == 500
+    assert abs(sample["visits"].mean() / rows - 0.5) < 0.05
+    assert ("_sample " if engine.dialect.name == "sqlite" else "_substr_") in plan, plan
