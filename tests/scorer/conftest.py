@@ -5,8 +5,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+from guarded_servers import MAX_BODY_BYTES, GuardedServer, guarded_server
 from scoring_servers import DriftlineServer, ScoringServer, driftline_server, mlflow_server
 
 TIMEOUT_SECONDS = "1"  # of the models that sleep
@@ -67,5 +69,31 @@ def start(models: Path) -> Iterator[Callable[..., DriftlineServer]]:
 
     yield start_one
     for server in started:
+        if server.process.poll() is None:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def guarded(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedServer]:
+    """A server with everything shut that can be, over uvicorn's own parser."""
+    yield from _running(guarded_server(models, tmp_path_factory.mktemp("guarded"), UVICORN_HTTP="h11"))
+
+
+@pytest.fixture(scope="session")
+def limited(models: Path) -> Iterator[DriftlineServer]:
+    """A server with a small body limit and nothing else, over the faster parser."""
+    flags = ("--max-body-bytes", str(MAX_BODY_BYTES))
+    yield from _running(driftline_server(models, "models:/linear/1", "limited", *flags, UVICORN_HTTP="httptools"))
+
+
+Server = TypeVar("Server", bound=DriftlineServer)
+
+
+def _running(server: Server) -> Iterator[Server]:
+    server.start()
+    try:
+        server.wait_ready()
+        yield server
+    finally:
         if server.process.poll() is None:
             server.stop()
