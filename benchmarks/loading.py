@@ -26,19 +26,20 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import servers
 import store_traffic as traffic
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from driftline.store import migrate
 from driftline.store.engine import open_engine, writing
 from driftline.store.loader.bulk import insert_rows
 from driftline.store.loader.loader import Loader, LoaderSettings
-from driftline.store.prediction_columns import prediction_columns
 from driftline.store.prediction_tables import ModelVersion, ensure_model_version
 from driftline.store.profile.reference import build_reference
 from driftline.store.records import ModelIdentity, now_us
 from driftline.store.references import save_reference
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
+
+_REST_BYTES = 8 << 20  # the spool's writer is given time after so many
 
 
 def model(columns: int) -> ModelIdentity:
@@ -59,13 +60,16 @@ def fill(folder: Path, identity: ModelIdentity, requests: int, rows: int, column
     folder.mkdir(parents=True)
     spool = Spool.open(folder, SpoolSettings(ring_bytes=64 << 20, overflow_bytes=1 << 30, min_free_bytes=0))
     index = spool.declare_model(identity)
-    start = now_us()
+    start, until_rest = now_us(), _REST_BYTES
     for i in range(requests):
         at_us = start + i * 667
         body, answer = bodies[i % len(bodies)]
-        spool.append(index, traffic.invocation(body, answer, at_us=at_us).pack(), at_us)
-        if i % 5000 == 0:
+        payload = traffic.invocation(body, answer, at_us=at_us).pack()
+        spool.append(index, payload, at_us)
+        until_rest -= len(payload)
+        if until_rest < 0:
             time.sleep(0.05)
+            until_rest = _REST_BYTES
     spool.close(drain_seconds=120)
 
 
@@ -87,6 +91,13 @@ def ceiling(engine: Engine, version: ModelVersion, rows: int) -> float:
     return rows / taken
 
 
+def save_normal_reference(connection: Connection, version: ModelVersion) -> None:
+    """Give the model a training reference, so that its rows are profiled."""
+    rng = np.random.default_rng(3)
+    data = {column.column_name: rng.normal(size=5000) for column in version.columns}
+    save_reference(connection, version.id, build_reference(version.columns, data, source="bench", made_at_us=now_us()))
+
+
 def measure(url: str, arguments: argparse.Namespace) -> dict[str, Any]:
     identity = model(arguments.columns)
     engine = open_engine(url)
@@ -94,10 +105,7 @@ def measure(url: str, arguments: argparse.Namespace) -> dict[str, Any]:
     with writing(engine) as connection:
         version = ensure_model_version(connection, identity)
         if arguments.profiles:
-            columns = prediction_columns(identity.signature)
-            rng = np.random.default_rng(3)
-            data = {c.column_name: rng.normal(size=5000) for c in columns}
-            save_reference(connection, version.id, build_reference(columns, data, source="bench", made_at_us=now_us()))
+            save_normal_reference(connection, version)
     loaded, ceilings = [], []
     for _ in range(arguments.rounds):
         with tempfile.TemporaryDirectory() as folder:
