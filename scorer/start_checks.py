@@ -10,13 +10,14 @@ from pathlib import Path
 from driftline.scorer.settings import ScorerSettings
 from driftline.store.bearer_tokens import BearerTokens
 from driftline.store.errors import ConfigurationError, DriftlineError, SpoolError
+from driftline.store.spool.file_system import refuse_network
 from driftline.store.spool.settings import SpoolSettings
 
 _log = logging.getLogger("driftline.scorer")
 
 
 def check_home(home: Path) -> None:
-    """Make the home folder and write into it."""
+    """Make the home folder and write into it; a network is no place for it."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=home):
@@ -26,6 +27,7 @@ def check_home(home: Path) -> None:
             f"the home {home} is not writable ({error.strerror}): correct its owner or choose another with "
             "`--home` or DRIFTLINE_HOME"
         ) from error
+    refuse_network(home)
 
 
 def check_ring(settings: SpoolSettings, workers: int) -> None:

@@ -23,6 +23,7 @@ from driftline.store.errors import DriftlineError, SpoolError
 from driftline.store.loader.loader import Loader
 from driftline.store.loader.settings import LoaderSettings
 from driftline.store.settings import load_base, load_section
+from driftline.store.spool.file_system import refuse_network
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.upkeep import Upkeep
 
@@ -69,8 +70,9 @@ def lock_folder(folder: Path, stop: threading.Event) -> IO[str] | None:
     """Return the held lock of a spool folder, which is made when missing; None when ``stop`` came first.
 
     Raises:
-        SpoolError: the folder is not writable.
+        SpoolError: the folder is not writable, or lies on a network.
     """
+    refuse_network(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / _LOCK_NAME).open("w")

@@ -21,6 +21,7 @@ from driftline.store.errors import SpoolError
 from driftline.store.records import ModelIdentity, now_us
 from driftline.store.spool import failpoints
 from driftline.store.spool.buffer import Buffer
+from driftline.store.spool.file_system import refuse_network
 from driftline.store.spool.layout import MODELS_NAME, Meta, sync_folder, write_durably
 from driftline.store.spool.lock import Lock
 from driftline.store.spool.overflow import Overflow
@@ -49,8 +50,9 @@ class Spool:
         """Make a new spool under ``folder``, reserve its ring and start its writer thread.
 
         Raises:
-            SpoolError: the folder is not writable, or the memory file system cannot hold the ring.
+            SpoolError: the folder is not writable or on a network, or the memory file system cannot hold the ring.
         """
+        refuse_network(folder)
         uuid_ = str(uuid.uuid4())
         hidden = folder / f".{uuid_}.new"
         memory = settings.memory_folder.absolute()
