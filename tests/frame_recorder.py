@@ -22,15 +22,12 @@ with warnings.catch_warnings():
 Columns = Mapping[str, str]  # name: type, with "?" behind the type of an optional column
 
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # MLflow recommends type hints
+class RecordingModel(mlflow.pyfunc.PythonModel):
+    """Keeps what it gets and answers with the words of every row, its label among them."""
 
-    class RecordingModel(mlflow.pyfunc.PythonModel):
-        """Keeps what it gets and answers with the words of every row, its label among them."""
-
-        def predict(self, context, model_input, params=None):
-            self.frame, self.params, self.context = model_input, params, dict(vars(get_prediction_context()))
-            return [repr(tuple(row)) for row in model_input.itertuples()]
+    def predict(self, context, model_input: pd.DataFrame, params=None):
+        self.frame, self.params, self.context = model_input, params, dict(vars(get_prediction_context()))
+        return [repr(tuple(row)) for row in model_input.itertuples()]
 
 
 @dataclass(frozen=True)

@@ -74,11 +74,11 @@ class Layout:
         """
         index = pd.RangeIndex(rows) if labels is None else pd.Index(labels)
         columns = self._columns.copy(deep=True)  # a model can rename columns in place, in its own frame only
+        if create_dataframe_from_blocks is not None:
+            return create_dataframe_from_blocks(list(self._parts(blocks)), index=index, columns=columns)
         if self._one_block:
             return pd.DataFrame(blocks[0].copy().T, index=index, columns=columns, copy=False)
         parts = list(self._parts(blocks))
-        if create_dataframe_from_blocks is not None:
-            return create_dataframe_from_blocks(parts, index=index, columns=columns)
         by_position = {int(at): column for values, places in parts for at, column in zip(places, values, strict=True)}
         frame = pd.DataFrame({i: by_position[i] for i in range(len(self.names))}, index=index)
         frame.columns = columns

@@ -19,7 +19,7 @@ ONE_EACH = [{"only": type_} for type_ in ("double", "float", "long", "integer", 
 SIGNATURES = [DOUBLES, MIXED, OPTIONAL, UNICODE, *ONE_EACH]
 
 _quick = settings(
-    max_examples=500, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=1000, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 _long = settings(_quick, max_examples=15_000, derandomize=False)
 
