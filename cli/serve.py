@@ -66,6 +66,12 @@ _FILE = click.Path(path_type=Path)
     type=click.Choice(["process", "power"]),
     help="What an answered request survives: the death of the process, or a power cut too. [default: process]",
 )
+@click.option(
+    "--registry-poll-seconds",
+    type=float,
+    metavar="S",
+    help="How often to ask what an alias, a stage or `latest` means now, and to serve that; 0 never. [default: 30]",
+)
 @click.option("--metrics-port", type=_PORT, help="Port of /metrics. [default: 9107]")
 @click.option("--metrics-host", metavar="HOST", help="Interface of /metrics. [default: that of the scoring port]")
 @click.option(

@@ -8,7 +8,10 @@ Invariants
 - A request is answered by one model version, the one that served when its headers came.
 """
 
+import asyncio
 import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 
 from driftline.scorer.asgi_types import Message, Receive, Scope, Send
 from driftline.scorer.body_limit import LimitedBody
@@ -17,6 +20,7 @@ from driftline.scorer.exchange import SERVER_ERROR, Exchange
 from driftline.scorer.prediction_pool import PredictionPool
 from driftline.scorer.served_model import ServedModel
 from driftline.scorer.tally import ROUTES
+from driftline.store.records import Arm
 
 _INVOCATIONS = ROUTES[0]
 _OTHER = len(ROUTES) - 1
@@ -27,8 +31,11 @@ _HEAD_AS_GET = ("/ping", "/health")
 class ScoringLayer:
     """An ASGI application around those of the served models.
 
+    Attributes:
+        meanwhile: what runs on the event loop as long as the server does.
+
     Args:
-        champion: who answers; replaced by setting the attribute. Its tee is closed when the server shuts down.
+        champion: who answers, until ``serve`` is given another. Its tee is closed when the server shuts down.
         pool: where predictions run.
         door: what it turns away is counted, and no model sees it; None lets everything in.
     """
@@ -39,12 +46,25 @@ class ScoringLayer:
         self._door = door or Door()
         self._open_exchanges = 0
         self._shut_down = False
+        self.meanwhile: Callable[[], Coroutine[object, object, None]] | None = None
+
+    def model(self, arm: Arm) -> ServedModel:
+        """Return what serves in an arm."""
+        assert arm is Arm.CHAMPION
+        return self.champion
+
+    def serve(self, model: ServedModel) -> None:
+        """Let requests that come from now on meet this version in its arm."""
+        assert model.arm is Arm.CHAMPION
+        self.champion = model
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._http(scope, receive, send, self.champion)
+            # A copy: applications note themselves in it, and the server keeps it as long as the connection, which
+            # would keep a version alive that was replaced.
+            await self._http({**scope}, receive, send, self.champion)
         elif scope["type"] == "lifespan":
-            await self._lifespan(scope, receive, send)
+            await self._lifespan(receive, send)
         else:
             await self.champion.app(scope, receive, send)
 
@@ -94,16 +114,21 @@ class ScoringLayer:
             self._open_exchanges -= 1
             self._close_when_idle()
 
-    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def closing(message: Message) -> None:
-            if message["type"].startswith("lifespan.shutdown"):
-                self.champion.tally.shut_down()
-                self._shut_down = True
-                self._close_when_idle()
-            await send(message)
-
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        """Answer for MLflow's application, which has nothing to do here and would be kept alive by being asked."""
+        await receive()
         self._pool.install()
-        await self.champion.app(scope, receive, closing)
+        beside = asyncio.create_task(self.meanwhile()) if self.meanwhile else None
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if beside is not None:
+            beside.cancel()
+            with suppress(asyncio.CancelledError):
+                await beside
+        self.champion.tally.shut_down()
+        self._shut_down = True
+        self._close_when_idle()
+        await send({"type": "lifespan.shutdown.complete"})
 
     def _close_when_idle(self) -> None:
         """Close the spool; a model that ends the process shuts down while its own request is still to be answered."""

@@ -4,10 +4,10 @@ Names, types, labels and meanings come from the catalogue (``store/metrics.toml`
 """
 
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -17,74 +17,125 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from driftline.scorer.registry_watch import RegistryWatch
+from driftline.scorer.rollout import Swaps
 from driftline.scorer.spool_watch import SpoolWatch, TeeState
-from driftline.scorer.tally import BUCKETS_US, TallySheet, Totals
+from driftline.scorer.tally import BUCKETS_US, TallySheet, Totals, sum_of
+from driftline.scorer.version_book import VersionBook
 from driftline.store.metric_catalogue import CataloguedMetric, load_catalogue
 from driftline.store.records import MICROSECONDS, ModelIdentity
 
 _PREFIX = "driftline_scorer_"
 _ENCODE_ERROR = "encode_error"
+T = TypeVar("T")
 Samples = Iterable[tuple[Mapping[str, str], float]]
 Counted = tuple[Mapping[str, str], Sequence[int], Sequence[int], int]  # labels, bounds, counts per bucket, sum
 
 
 class ScorerCollector(Collector):
-    """Metric families of one model, its workers and their spools."""
+    """Metric families of the served models, the workers and their spools.
 
-    def __init__(self, identity: ModelIdentity, sheet: TallySheet, watch: SpoolWatch) -> None:
-        self._identity = identity
-        self._sheet = sheet
+    Counters go on for every version that was served since the start. What says what is served, and since when, is
+    about the versions that a worker answers with, or that the server is starting with.
+    """
+
+    def __init__(self, book: VersionBook, registry: RegistryWatch, watch: SpoolWatch) -> None:
+        self._book = book
+        self._registry = registry
         self._watch = watch
         self._catalogue = load_catalogue()
-        self._name = {"model_name": identity.name}
-        self._version = {**self._name, "model_version": identity.version}
+        self._name = {"model_name": registry.rollouts[0].proven.identity.name}
 
     def collect(self) -> Iterator[Metric]:
-        totals = self._sheet.totals()
-        yield from self._about_model(totals)
-        yield from self._about_requests(totals)
-        yield from self._about_tee(totals, self._watch.state)
-
-    def _about_model(self, totals: Totals) -> Iterator[Metric]:
-        identity = self._identity
         build = {
             "version": version("driftline"),
             "python_version": platform.python_version(),
             "mlflow_version": version("mlflow"),
         }
         yield self._family("build_info", [(build, 1)])
-        info = {**self._version, "model_alias": identity.alias or "", "flavor": identity.flavor}
-        yield self._family("model_info", [(info, 1)])
-        yield self._family("model_ready", [(self._name, min(totals.ready, 1))])
-        yield self._family("model_loaded_timestamp_seconds", [(self._version, _seconds(totals.loaded_at_us))])
-        yield self._family("model_created_timestamp_seconds", [(self._version, _seconds(identity.created_at_us or 0))])
-        yield self._family("model_load_duration_seconds", [(self._name, _seconds(totals.load_duration_us))])
+        versions = {key: sum_of(sheets) for key, sheets in _sheets(self._book, lambda i: (i.name, i.version)).items()}
+        names = {name: sum_of(sheets) for name, sheets in _sheets(self._book, lambda i: i.name).items()}
+        yield from self._about_models(versions, names)
+        yield from self._about_registry()
+        yield from self._about_versions(versions)
+        yield from self._about_requests(names)
+        yield from self._about_tee(sum_of(each.sheet for each in self._book), self._watch.state)
 
-    def _about_requests(self, totals: Totals) -> Iterator[Metric]:
+    def _about_models(
+        self, versions: Mapping[tuple[str, str], Totals], names: Mapping[str, Totals]
+    ) -> Iterator[Metric]:
+        starting = {(i.name, i.version) for i in (rollout.proven.identity for rollout in self._registry.rollouts)}
+        newest = {(each.identity.name, each.version): each.identity for each in self._book}
+        served = [(newest[key], totals) for key, totals in versions.items() if totals.ready or key in starting]
+        info = [
+            ({**_labels(i.name, i.version), "model_alias": i.alias or "", "flavor": i.flavor}, 1) for i, _ in served
+        ]
+        loaded = [(_labels(i.name, i.version), _seconds(totals.loaded_at_us)) for i, totals in served]
+        created = [(_labels(i.name, i.version), _seconds(i.created_at_us or 0)) for i, _ in served]
+        yield self._family("model_info", info)
+        yield self._family("model_loaded_timestamp_seconds", loaded)
+        yield self._family("model_created_timestamp_seconds", created)
+        yield self._family("model_ready", [(_labels(name), min(totals.ready, 1)) for name, totals in names.items()])
+        durations = [(_labels(name), _seconds(totals.load_duration_us)) for name, totals in names.items()]
+        yield self._family("model_load_duration_seconds", durations)
+
+    def _about_registry(self) -> Iterator[Metric]:
+        rollouts = self._registry.rollouts
+        in_sync: dict[str, bool] = {}
+        swaps: dict[str, Swaps] = {}
+        for rollout in rollouts:
+            name = rollout.proven.identity.name
+            in_sync[name] = in_sync.get(name, True) and rollout.in_sync
+            swaps[name] = swaps.get(name, Swaps()) + rollout.swaps
+        yield self._family("model_in_sync", [(_labels(name), value) for name, value in in_sync.items()])
+        results = [
+            ({**_labels(name), "result": result}, getattr(count, result))
+            for name, count in swaps.items()
+            for result in ("success", "error")
+        ]
+        yield self._family("model_swaps_total", results)
+        asked = self._registry.last_success_us
+        yield self._family("registry_last_success_timestamp_seconds", [({}, _seconds(asked))] if asked else [])
+
+    def _about_versions(self, versions: Mapping[tuple[str, str], Totals]) -> Iterator[Metric]:
         yield self._histogram(
             "request_duration_seconds",
             [
-                ({**self._version, "route": route, "code": code}, BUCKETS_US, latencies.counts, latencies.sum_us)
+                ({**_labels(*key), "route": route, "code": code}, BUCKETS_US, latencies.counts, latencies.sum_us)
+                for key, totals in versions.items()
                 for (route, code), latencies in sorted(totals.requests.items())
             ],
             MICROSECONDS,
         )
+        yield self._family("predictions_total", [(_labels(*key), totals.rows) for key, totals in versions.items()])
+
+    def _about_requests(self, names: Mapping[str, Totals]) -> Iterator[Metric]:
         yield self._histogram(
             "stage_duration_seconds",
-            [({**self._name, "stage": s}, t.bounds, t.counts, t.sum) for s, t in totals.stages.items()],
+            [
+                ({**_labels(name), "stage": stage}, total.bounds, total.counts, total.sum)
+                for name, totals in names.items()
+                for stage, total in totals.stages.items()
+            ],
             MICROSECONDS,
         )
-        rows = totals.request_rows
-        yield self._histogram("request_rows", [(self._name, rows.bounds, rows.counts, rows.sum)], 1)
-        yield self._family(
-            "batching_workers", [({**self._name, "state": state}, n) for state, n in totals.batching.items()]
-        )
-        yield self._family("requests_in_progress", [(self._name, totals.in_progress)])
-        yield self._family(
-            "rejected_requests_total", [({**self._name, "reason": r}, n) for r, n in totals.rejected.items()]
-        )
-        yield self._family("predictions_total", [(self._version, totals.rows)])
-        yield self._family("last_prediction_timestamp_seconds", [(self._name, _seconds(totals.last_prediction_us))])
+        rows = {name: totals.request_rows for name, totals in names.items()}
+        yield self._histogram("request_rows", [(_labels(n), r.bounds, r.counts, r.sum) for n, r in rows.items()], 1)
+        batching = [
+            ({**_labels(name), "state": state}, count)
+            for name, totals in names.items()
+            for state, count in totals.batching.items()
+        ]
+        yield self._family("batching_workers", batching)
+        yield self._family("requests_in_progress", [(_labels(name), t.in_progress) for name, t in names.items()])
+        rejected = [
+            ({**_labels(name), "reason": reason}, count)
+            for name, totals in names.items()
+            for reason, count in totals.rejected.items()
+        ]
+        yield self._family("rejected_requests_total", rejected)
+        newest = [(_labels(name), _seconds(totals.last_prediction_us)) for name, totals in names.items()]
+        yield self._family("last_prediction_timestamp_seconds", newest)
 
     def _about_tee(self, totals: Totals, state: TeeState) -> Iterator[Metric]:
         dropped = {**state.dropped, _ENCODE_ERROR: totals.tee_failed}
@@ -115,6 +166,18 @@ class ScorerCollector(Collector):
             buckets = list(zip(names, accumulate(counts), strict=True))
             family.add_metric(_ordered(entry, labels), buckets, total / unit)
         return family
+
+
+def _sheets(book: VersionBook, key: Callable[[ModelIdentity], T]) -> dict[T, list[TallySheet]]:
+    """Return the counters by what ``key`` says of their versions."""
+    found: dict[T, list[TallySheet]] = {}
+    for each in book:
+        found.setdefault(key(each.identity), []).append(each.sheet)
+    return found
+
+
+def _labels(name: str, version: str | None = None) -> dict[str, str]:
+    return {"model_name": name} if version is None else {"model_name": name, "model_version": version}
 
 
 def _ordered(entry: CataloguedMetric, labels: Mapping[str, str]) -> list[str]:

@@ -33,6 +33,27 @@ class _Registered:
     version: str = ""
     alias: str | None = None
     created_at_us: int | None = None
+    ready: bool = True
+
+
+def may_move(uri: str) -> bool:
+    """Return whether the registry may let ``uri`` name another version later: an alias, a stage, the latest."""
+    if not uri.startswith(_MODELS_SCHEME):
+        return False
+    from mlflow.store.artifact.utils.models import _parse_model_uri
+
+    parsed = _parse_model_uri(uri)
+    return not (parsed.model_id or parsed.version)
+
+
+def current_version(uri: str) -> str | None:
+    """Ask the registry which version ``uri``, which may move, names now; None while that one is still being copied.
+
+    Raises:
+        Exception: whatever MLflow raises where the registry does not answer or knows no such name.
+    """
+    registered = _registered(uri)
+    return registered.version if registered and registered.ready else None
 
 
 def resolve(uri: str) -> ModelSource:
@@ -78,8 +99,15 @@ def _registered(uri: str) -> _Registered | None:
         model = client.get_logged_model(parsed.model_id)
         return _Registered(uri, model.name or parsed.model_id, created_at_us=model.creation_timestamp * 1000)
     name, version = get_model_name_and_version(client, uri)
-    registered_at_ms = client.get_model_version(name, version).creation_timestamp
-    return _Registered(f"{_MODELS_SCHEME}{name}/{version}", name, str(version), parsed.alias, registered_at_ms * 1000)
+    found = client.get_model_version(name, version)
+    return _Registered(
+        uri=f"{_MODELS_SCHEME}{name}/{version}",
+        name=name,
+        version=str(version),
+        alias=parsed.alias,
+        created_at_us=found.creation_timestamp * 1000,
+        ready=found.status in (None, "READY"),
+    )
 
 
 def _identity(uri: str, path: Path, model: "Model", registered: _Registered | None) -> ModelIdentity:

@@ -17,6 +17,8 @@ class ScorerSettings:
         durable_wait_seconds: with ``durability = "power"``, how long an answer waits for the medium before it leaves
             anyway (and is counted).
         state_poll_seconds: how often the spools are inspected for the metrics.
+        registry_poll_seconds: how often the registry is asked what an alias, a stage or ``latest`` means now; what it
+            means then replaces what is served, without a restart. 0 asks at the start only.
         max_body_bytes: a larger request is answered with 413; 0 is no limit.
         prediction_threads: predictions at a time in each worker; None is as many as MLflow's server has (four more than
             cores, 32 at most).
@@ -40,6 +42,7 @@ class ScorerSettings:
     start_without_store: bool = False
     durable_wait_seconds: float = 1.0
     state_poll_seconds: float = 5.0
+    registry_poll_seconds: float = 30.0
     max_body_bytes: int = 100_000_000
     prediction_threads: int | None = None
     max_queued_requests: int = 1000
@@ -56,7 +59,13 @@ class ScorerSettings:
     tls_client_ca: Path | None = None
 
     def __post_init__(self) -> None:
-        least = {"prediction_threads": 1, "max_queued_requests": 0, "max_batch_rows": 0, "max_batch_wait_ms": 0}
+        least = {
+            "registry_poll_seconds": 0,
+            "prediction_threads": 1,
+            "max_queued_requests": 0,
+            "max_batch_rows": 0,
+            "max_batch_wait_ms": 0,
+        }
         for name, bound in {**least, "batch_tolerance": 0}.items():
             value = getattr(self, name)
             if value is not None and value < bound:

@@ -17,11 +17,15 @@ import sys
 from dataclasses import asdict, dataclass
 
 from driftline.scorer.children import Signals, start_tied
+from driftline.scorer.load_reports import ReportPipe
 from driftline.scorer.loader_child import LoaderChild
 from driftline.scorer.metrics import ScorerCollector
 from driftline.scorer.metrics_server import start_metrics_server
 from driftline.scorer.model_source import ModelSource, resolve
 from driftline.scorer.native_threads import native_thread_limits
+from driftline.scorer.orders import OrderBoard
+from driftline.scorer.registry_watch import EventLog, RegistryWatch
+from driftline.scorer.rollout import Rollout
 from driftline.scorer.settings import ScorerSettings
 from driftline.scorer.spool_watch import SpoolWatch
 from driftline.scorer.start_checks import (
@@ -32,13 +36,14 @@ from driftline.scorer.start_checks import (
     check_ring,
     open_tokens,
 )
-from driftline.scorer.tally import TallySheet
 from driftline.scorer.tls import server_context, uvicorn_flags
+from driftline.scorer.version_book import VersionBook
 from driftline.scorer.worker import STARTUP_FAILURE, WorkerOrder
 from driftline.store.engine import open_engine
 from driftline.store.errors import StoreUnreachable
 from driftline.store.loader.settings import LoaderSettings
 from driftline.store.migrate import prepare
+from driftline.store.records import Arm
 from driftline.store.settings import BaseSettings
 from driftline.store.spool.settings import SpoolSettings
 
@@ -78,14 +83,17 @@ def serve(options: ServeOptions) -> int:
     tls = server_context(options.scorer)
     metrics_tokens = open_tokens(options.scorer.metrics_token_file, "--metrics-token-file")
     _prepare_store(options)
+    book = VersionBook(options.workers)
     source = resolve(options.model_uri)
-    sheet = TallySheet.create(options.workers)
+    board, reports = OrderBoard.create(), ReportPipe.create()
+    registry = _follow_registry(options, source, book, board, reports)
     watch = SpoolWatch(options.base.store_url, options.base.spool_folder, options.spool)
-    collector = ScorerCollector(source.identity, sheet, watch)
+    collector = ScorerCollector(book, registry, watch)
     with (
         Signals() as signals,
         start_metrics_server(collector, options.metrics_host, options.scorer.metrics_port, tls, metrics_tokens),
         watch.running(options.scorer.state_poll_seconds),
+        registry.running(),
     ):
         loader = LoaderChild(
             {**os.environ, **_settings_of_children(options), "DRIFTLINE_STORE": options.base.store_url}
@@ -95,8 +103,9 @@ def serve(options: ServeOptions) -> int:
             "every request is kept in %s; metrics on http%s://%s:%d/metrics",
             options.base.home.absolute(), "s" if tls else "", options.metrics_host, options.scorer.metrics_port,
         )  # fmt: skip
-        uvicorn = _start_uvicorn(options, source, sheet)
-        code = _watch(uvicorn, loader, signals, sheet)
+        worker = WorkerOrder(board.path, reports.path, options.base.spool_folder, options.scorer.durable_wait_seconds)
+        uvicorn = _start_uvicorn(options, source, worker)
+        code = _watch(uvicorn, loader, signals, book)
         loader.drain(options.loader.drain_seconds)
         return code
 
@@ -126,23 +135,26 @@ def _prepare_store(options: ServeOptions) -> None:
         _log.warning("%s; starting without it, the spool keeps what is answered", error)
 
 
-def _start_uvicorn(options: ServeOptions, source: ModelSource, sheet: TallySheet) -> subprocess.Popen[bytes]:
+def _follow_registry(
+    options: ServeOptions, source: ModelSource, book: VersionBook, board: OrderBoard, reports: ReportPipe
+) -> RegistryWatch:
+    poll_seconds = options.scorer.registry_poll_seconds
+    events = EventLog(options.base.spool_folder)
+    champion = Rollout(Arm.CHAMPION, options.model_uri, source, book, events.leave, 2 * poll_seconds, resolve)
+    return RegistryWatch([champion], board, reports, events, poll_seconds)
+
+
+def _start_uvicorn(options: ServeOptions, source: ModelSource, worker: WorkerOrder) -> subprocess.Popen[bytes]:
     from mlflow.pyfunc import scoring_server
 
     command, environment = scoring_server.get_cmd(
         str(source.path), options.port, options.host, options.timeout, options.workers
     )
-    order = WorkerOrder(
-        identity=source.identity,
-        spool_folder=options.base.spool_folder,
-        tally_path=sheet.path,
-        durable_wait_seconds=options.scorer.durable_wait_seconds,
-    )
     given = shlex.split(command)[1:-1]  # between the program and MLflow's application
     arguments = [*_UVICORN, *given, *uvicorn_flags(options.scorer), *_APPLICATION]
     environment.pop("DRIFTLINE_STORE", None)  # the model's code has no business with the store's password
     limits = native_thread_limits(options.workers, environment)
-    return start_tied(arguments, {**environment, **limits, **_settings_of_children(options), **order.environment()})
+    return start_tied(arguments, {**environment, **limits, **_settings_of_children(options), **worker.environment()})
 
 
 def _settings_of_children(options: ServeOptions) -> dict[str, str]:
@@ -154,7 +166,7 @@ def _settings_of_children(options: ServeOptions) -> dict[str, str]:
     }
 
 
-def _watch(uvicorn: subprocess.Popen[bytes], loader: LoaderChild, signals: Signals, sheet: TallySheet) -> int:
+def _watch(uvicorn: subprocess.Popen[bytes], loader: LoaderChild, signals: Signals, book: VersionBook) -> int:
     """Pass signals on and keep a loader running until uvicorn has ended; return the exit code."""
     passed_on: set[int] = set()
     while (code := uvicorn.poll()) is None:
@@ -163,6 +175,6 @@ def _watch(uvicorn: subprocess.Popen[bytes], loader: LoaderChild, signals: Signa
             passed_on.add(number)
     if code < 0:
         return 0 if -code in passed_on else 128 - code
-    if code == 0 and not passed_on and not sheet.totals().loaded_at_us:
+    if code == 0 and not passed_on and not any(each.sheet.totals().loaded_at_us for each in book):
         return STARTUP_FAILURE  # with several workers uvicorn ends with 0 although none of them could start
     return code

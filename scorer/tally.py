@@ -16,7 +16,7 @@ Invariants
 import fcntl
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self, get_args
@@ -56,6 +56,7 @@ _TABLE_ROWS = 128
 _BLOCK_WORDS = _TABLE + _TABLE_ROWS * _ROW_WORDS
 _WORD = 8
 _OTHER_CODE = 999
+_RETIRED = -1  # in place of what a worker does about batches
 
 
 @dataclass(slots=True)
@@ -116,10 +117,17 @@ class Tally:
         """The worker can answer from now on."""
         self._words[_LOADED_AT] = at_us
         self._words[_LOAD_DURATION] = duration_us
+        self._words[_BATCHING] = max(self._words[_BATCHING], 0)
         self._words[_READY] = 1
 
     def shut_down(self) -> None:
+        """The worker answers no more, or with another version."""
         self._words[_READY] = 0
+        self._words[_BATCHING] = _RETIRED
+
+    @property
+    def in_progress(self) -> int:
+        return self._words[_IN_PROGRESS]
 
     def started(self) -> None:
         self._words[_IN_PROGRESS] += 1
@@ -201,13 +209,27 @@ class TallySheet:
         raise DriftlineError(f"all {self._blocks} blocks of the counters are taken: restart `driftline serve`")
 
     def totals(self) -> Totals:
-        totals = Totals()
+        return sum_of([self])
+
+    def ready(self) -> int:
+        """Return how many living workers can answer; much cheaper than all totals."""
+        blocks = map(self._block, range(self._blocks))
+        return sum(words[_READY] for words in blocks if words[_READY] and _lives(words[_PID]))
+
+    def add_to(self, totals: Totals) -> None:
         for block in range(self._blocks):
             _add(totals, self._block(block))
-        return totals
 
     def _block(self, block: int) -> memoryview:
         return self._words[block * _BLOCK_WORDS : (block + 1) * _BLOCK_WORDS]
+
+
+def sum_of(sheets: Iterable[TallySheet]) -> Totals:
+    """Return the totals over all workers and all sheets."""
+    totals = Totals()
+    for sheet in sheets:
+        sheet.add_to(totals)
+    return totals
 
 
 def _table(words: memoryview) -> Iterator[tuple[int, int]]:
@@ -221,7 +243,8 @@ def _add(totals: Totals, words: memoryview) -> None:
     if _lives(words[_PID]):
         totals.ready += words[_READY]
         totals.in_progress += words[_IN_PROGRESS]
-        totals.batching[BATCHING[words[_BATCHING]]] += 1
+        if words[_BATCHING] != _RETIRED:
+            totals.batching[BATCHING[words[_BATCHING]]] += 1
     if words[_LOADED_AT] > totals.loaded_at_us:
         totals.loaded_at_us, totals.load_duration_us = words[_LOADED_AT], words[_LOAD_DURATION]
     totals.last_prediction_us = max(totals.last_prediction_us, words[_LAST_PREDICTION])

@@ -1,6 +1,7 @@
 """The application of one worker process: the model, MLflow's scoring app over it, and our layer around both.
 
-The parent hands over what it resolved in two variables: MLflow's own for the model's path, and one JSON document.
+The parent hands over one JSON document in a variable: where the worker finds its orders and leaves its reports and
+records. MLflow's own variable for the model's path names what served first, and is not read.
 """
 
 import gc
@@ -17,17 +18,17 @@ import orjson
 
 from driftline.scorer.asgi import ScoringLayer
 from driftline.scorer.door import Door
+from driftline.scorer.hot_swap import HotSwap
+from driftline.scorer.load_reports import ReportPipe
+from driftline.scorer.model_loader import ModelLoader
+from driftline.scorer.orders import OrderBoard
 from driftline.scorer.prediction_pool import PredictionPool
-from driftline.scorer.served_model import ServedModel
 from driftline.scorer.settings import ScorerSettings
-from driftline.scorer.tally import Tally, TallySheet
-from driftline.scorer.tee import Tee
 from driftline.scorer.tied_process import tie_to_parent
 from driftline.store.errors import DriftlineError
-from driftline.store.records import Arm, ModelIdentity, now_us
+from driftline.store.records import Arm, now_us
 from driftline.store.settings import load_section
 from driftline.store.spool.settings import SpoolSettings
-from driftline.store.spool.spool import Spool
 
 _VARIABLE = "_DRIFTLINE_WORKER"  # not DRIFTLINE_*: no setting
 STARTUP_FAILURE = 3  # uvicorn's: its parent stops instead of starting the same failure again
@@ -40,23 +41,23 @@ class WorkerOrder:
     """What a worker is told.
 
     Attributes:
-        identity: the model version it serves.
+        board_path: what it serves, see ``orders``.
+        reports_path: where it says what became of that, see ``load_reports``.
         spool_folder: where it makes its spool.
-        tally_path: the shared counters.
         durable_wait_seconds: bound of an answer's wait for the medium under ``durability = "power"``.
     """
 
-    identity: ModelIdentity
+    board_path: Path
+    reports_path: Path
     spool_folder: Path
-    tally_path: Path
     durable_wait_seconds: float
 
     def environment(self) -> dict[str, str]:
         """Return the variables for the worker's environment."""
         document = {
-            "identity": self.identity.to_json().decode(),
+            "board_path": str(self.board_path),
+            "reports_path": str(self.reports_path),
             "spool_folder": str(self.spool_folder),
-            "tally_path": str(self.tally_path),
             "durable_wait_seconds": self.durable_wait_seconds,
         }
         return {_VARIABLE: orjson.dumps(document).decode()}
@@ -67,9 +68,9 @@ class WorkerOrder:
             raise DriftlineError("a worker is started by `driftline serve` only: run that")
         document = orjson.loads(environ[_VARIABLE])
         return cls(
-            identity=ModelIdentity.from_json(document["identity"].encode()),
+            board_path=Path(document["board_path"]),
+            reports_path=Path(document["reports_path"]),
             spool_folder=Path(document["spool_folder"]),
-            tally_path=Path(document["tally_path"]),
             durable_wait_seconds=document["durable_wait_seconds"],
         )
 
@@ -79,10 +80,9 @@ def create_app() -> ScoringLayer:
     tie_to_parent(os.getppid())
     _log_to_stderr()
     try:
-        order = WorkerOrder.from_environment()
-        tally = TallySheet.attach(order.tally_path).claim()
-        layer = _load(order, tally)
-        # What is loaded now lives as long as the process: a full collection over it would stall answers by 0.15 s.
+        layer = _load(WorkerOrder.from_environment())
+        # What is loaded now stays for long: a full collection over it would stall answers by 0.15 s. A version that is
+        # replaced is thawed when it goes (``hot_swap``).
         gc.collect()
         gc.freeze()
         return layer
@@ -98,22 +98,18 @@ def create_app() -> ScoringLayer:
     sys.exit(STARTUP_FAILURE)
 
 
-def _load(order: WorkerOrder, tally: Tally) -> ScoringLayer:
-    from mlflow.pyfunc import scoring_server
-
+def _load(worker: WorkerOrder) -> ScoringLayer:
     settings = load_section(ScorerSettings, "scorer")
     pool = PredictionPool.open(settings)
+    loader = ModelLoader(pool, worker.spool_folder, load_section(SpoolSettings, "spool"), worker.durable_wait_seconds)
+    board = OrderBoard.attach(worker.board_path)
+    serving = board.read().proven
     begin = time.perf_counter_ns()
-    path = Path(os.environ[scoring_server._SERVER_MODEL_PATH])
-    champion = ServedModel.load(path, Arm.CHAMPION, pool, lambda: _open_tee(order, tally), tally)
-    tally.loaded(now_us(), (time.perf_counter_ns() - begin) // 1000)
-    return ScoringLayer(champion, pool, Door.open(settings))
-
-
-def _open_tee(order: WorkerOrder, tally: Tally) -> Tee:
-    settings = load_section(SpoolSettings, "spool")
-    wait = order.durable_wait_seconds if settings.durability == "power" else None
-    return Tee(Spool.open(order.spool_folder, settings), order.identity, tally, wait)
+    champion = loader.load(serving[Arm.CHAMPION])
+    champion.tally.loaded(now_us(), (time.perf_counter_ns() - begin) // 1000)
+    layer = ScoringLayer(champion, pool, Door.open(settings))
+    layer.meanwhile = HotSwap(layer, serving, board, ReportPipe.attach(worker.reports_path), loader.load).follow
+    return layer
 
 
 def _log_to_stderr() -> None:

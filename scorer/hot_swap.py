@@ -1,0 +1,228 @@
+"""Put another model version into service in a running worker.
+
+Invariants
+----------
+- The event loop goes on while a version is loaded and tried: that happens in a thread beside it.
+- The change is one assignment: a request that came before is answered by the old version, one that comes after by the
+  new, and none by none.
+- Whatever a new version does wrong leaves the old one in service.
+- One worker of a server holds two copies of a model at a time: it gives its turn up when the old one is released.
+- An old version is released when its last request has been answered.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from driftline.scorer.asgi import ScoringLayer
+from driftline.scorer.load_reports import LoadReport, ReportPipe, State
+from driftline.scorer.model_code import forget_code, own_code
+from driftline.scorer.orders import ModelOrder, OrderBoard
+from driftline.scorer.served_model import ServedModel
+from driftline.scorer.tally import Tally
+from driftline.scorer.warm_up import warm_up
+from driftline.store.errors import DriftlineError
+from driftline.store.records import Arm, now_us
+
+_LOOK_SECONDS = 0.2
+_RELEASE_PAUSES_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+_LONGEST_REASON = 300
+
+T = TypeVar("T")
+Load = Callable[[ModelOrder], ServedModel]
+
+_log = logging.getLogger("driftline.scorer")
+
+
+class _NotLoaded(Exception):
+    """Why a version was not loaded, in one line; holds nothing of what was loaded halfway."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Retired:
+    """What is left to know of a version that was replaced; it keeps nothing of it alive."""
+
+    app: "weakref.ref[Any]"
+    tally: Tally
+    path: Path
+    version: str
+
+
+class HotSwap:
+    """Carries out the orders on the board, one at a time.
+
+    Args:
+        layer: which serves.
+        serving: what it serves now, by arm.
+        board, reports: the worker's ends of them.
+        load: makes a served model of an order; called in a thread.
+    """
+
+    def __init__(
+        self,
+        layer: ScoringLayer,
+        serving: Mapping[Arm, ModelOrder],
+        board: OrderBoard,
+        reports: ReportPipe,
+        load: Load,
+    ) -> None:
+        self._layer = layer
+        self._serving = dict(serving)
+        self._board = board
+        self._reports = reports
+        self._load = load
+        self._orders = board.read()
+        self._tried = dict.fromkeys(self._serving, -1)
+
+    async def follow(self) -> None:
+        """Look at the board until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                await self.look()
+            except Exception:  # the next look may go better
+                _log.exception("following the orders failed")
+
+    async def look(self) -> None:
+        """Carry out the next order, where there is one and it is this worker's turn."""
+        self._renew()
+        order = self._next()
+        if order is None or not self._board.take_turn():
+            return
+        try:
+            self._renew()  # what another worker found out may have changed it
+            order = self._next()
+            if order is not None:
+                await self._carry_out(order)
+        finally:
+            self._board.end_turn()
+
+    def _renew(self) -> None:
+        if self._board.has_news():
+            self._orders = self._board.read()
+
+    def _next(self) -> ModelOrder | None:
+        for arm, serving in self._serving.items():
+            order = self._orders.wanted.get(arm) or self._orders.proven.get(arm)
+            if order is not None and not order.same_model(serving) and order.attempt != self._tried[arm]:
+                return order
+        return None
+
+    async def _carry_out(self, order: ModelOrder) -> None:
+        begin = time.monotonic()
+        self._tried[order.arm] = order.attempt
+        self._say(order, "loading", begin)
+        try:
+            loaded = await _in_thread(lambda: self._load_beside(order))
+        except _NotLoaded as error:
+            _log.error("version %s is not served: %s", order.identity.version, error)
+            self._say(order, "failed", begin, str(error))
+            return
+        self._renew()
+        if not self._orders.wants(order):  # withdrawn meanwhile
+            retired = self._retire(loaded, order)
+        else:
+            retired = self._swap(loaded, order, time.monotonic() - begin)
+            self._say(order, "serving", begin)
+        del loaded
+        await self._release(retired)
+
+    def _load_beside(self, order: ModelOrder) -> ServedModel:
+        """Load and try the version, in a thread.
+
+        Raises:
+            _NotLoaded: it cannot serve.
+        """
+        beside = {serving.path for serving in self._serving.values()} - {order.path}
+        try:
+            with own_code(order.path, beside):
+                loaded = self._load(order)
+                warm_up(loaded.app, order.path, order.identity, self._layer.model(order.arm).app)
+        except BaseException as error:  # SystemExit too: a model that ends the process ends its loading only
+            raise _NotLoaded(_one_line(error)) from None
+        gc.freeze()  # as at the start: collections pass it over
+        return loaded
+
+    def _swap(self, loaded: ServedModel, order: ModelOrder, seconds: float) -> _Retired:
+        before = self._layer.model(order.arm)
+        serving = self._serving[order.arm]
+        if order.identity.fingerprint != serving.identity.fingerprint:
+            _log.warning(
+                "version %s has another signature than version %s: clients may have to send something else",
+                order.identity.version, serving.identity.version,
+            )  # fmt: skip
+        self._layer.serve(loaded)
+        self._serving[order.arm] = order
+        before.tally.shut_down()
+        loaded.tally.loaded(now_us(), round(seconds * 1e6))
+        return self._retire(before, serving)
+
+    def _retire(self, model: ServedModel, order: ModelOrder) -> _Retired:
+        return _Retired(weakref.ref(model.app), model.tally, order.path, order.identity.version)
+
+    async def _release(self, retired: _Retired) -> None:
+        """Wait for the last request of the old version and free its memory."""
+        for pause in _RELEASE_PAUSES_SECONDS:
+            await asyncio.sleep(pause)
+            if retired.tally.in_progress:
+                continue
+            if not any(serving.path == retired.path for serving in self._serving.values()):
+                forget_code(retired.path)
+            await _in_thread(_collect)
+            if retired.app() is None:
+                return
+        _log.warning("version %s is still in memory: something holds it", retired.version)
+
+    def _say(self, order: ModelOrder, state: State, begin: float, reason: str = "") -> None:
+        seconds = time.monotonic() - begin
+        self._reports.send(LoadReport(os.getpid(), order.arm, order.attempt, state, reason, seconds))
+
+
+def _collect() -> None:
+    """Collect everything, once: what was frozen at the start is a part of it, and the old version lies in there."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+async def _in_thread(function: Callable[[], T]) -> T:
+    """Return what ``function`` returns, from a thread that the end of the process does not wait for."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def tell(result: T | None, error: Exception | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = function()
+        except Exception as error:
+            failure = error
+        try:
+            loop.call_soon_threadsafe(tell, result, failure)
+        except RuntimeError:  # the loop has ended
+            return
+
+    threading.Thread(target=run, name="hot-swap", daemon=True).start()
+    return await future
+
+
+def _one_line(error: BaseException) -> str:
+    text = next(iter(str(error).strip().splitlines()), "")[:_LONGEST_REASON]
+    if isinstance(error, DriftlineError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,58 @@
+"""Make served models of orders: every version has its tee and its counts, all share the worker's spool and threads.
+
+Invariants
+----------
+- A worker whose first model cannot be loaded leaves no spool.
+- A version that comes back goes on counting where it stopped: its block of the counters is claimed once per process.
+"""
+
+from pathlib import Path
+
+from driftline.scorer.orders import ModelOrder
+from driftline.scorer.prediction_pool import PredictionPool
+from driftline.scorer.served_model import ServedModel
+from driftline.scorer.tally import Tally, TallySheet
+from driftline.scorer.tee import Tee
+from driftline.store.records import ModelIdentity
+from driftline.store.spool.settings import SpoolSettings
+from driftline.store.spool.spool import Spool
+
+
+class ModelLoader:
+    """Of one worker; used by one thread at a time.
+
+    Args:
+        pool: where predictions run.
+        spool_folder: where the worker's spool is made.
+        settings: of the spool.
+        durable_wait_seconds: bound of an answer's wait for the medium under ``durability = "power"``.
+    """
+
+    def __init__(
+        self, pool: PredictionPool, spool_folder: Path, settings: SpoolSettings, durable_wait_seconds: float
+    ) -> None:
+        self._pool = pool
+        self._spool_folder = spool_folder
+        self._settings = settings
+        self._wait = durable_wait_seconds if settings.durability == "power" else None
+        self._spool: Spool | None = None
+        self._tallies: dict[Path, Tally] = {}
+
+    def load(self, order: ModelOrder) -> ServedModel:
+        """Load the model that is ordered.
+
+        Raises:
+            Exception: whatever MLflow or the model raises; SpoolError, where its records have no place.
+        """
+        tally = self._tally(order.tally_path)
+        return ServedModel.load(order.path, order.arm, self._pool, lambda: self._tee(order.identity, tally), tally)
+
+    def _tally(self, path: Path) -> Tally:
+        if path not in self._tallies:
+            self._tallies[path] = TallySheet.attach(path).claim()
+        return self._tallies[path]
+
+    def _tee(self, identity: ModelIdentity, tally: Tally) -> Tee:
+        if self._spool is None:
+            self._spool = Spool.open(self._spool_folder, self._settings)
+        return Tee(self._spool, identity, tally, self._wait)
