@@ -72,6 +72,11 @@ _FILE = click.Path(path_type=Path)
     metavar="S",
     help="How often to ask what an alias, a stage or `latest` means now, and to serve that; 0 never. [default: 30]",
 )
+@click.option(
+    "--version-headers/--no-version-headers",
+    default=None,
+    help="Name arm and model version in headers of the answers. [default: yes]",
+)
 @click.option("--metrics-port", type=_PORT, help="Port of /metrics. [default: 9107]")
 @click.option("--metrics-host", metavar="HOST", help="Interface of /metrics. [default: that of the scoring port]")
 @click.option(

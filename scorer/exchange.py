@@ -153,7 +153,7 @@ class Exchange:
         await self._record(start["status"], body)
         own = invocation_id_text(self._id).encode()
         added = ((b"x-request-id", self._client_request_id or own), (b"x-driftline-invocation-id", own))
-        await self._send({**start, "headers": [*start["headers"], *added]})
+        await self._send({**start, "headers": [*start["headers"], *added, *self._served.headers]})
         await self._send({"type": "http.response.body", "body": body})
 
     async def _record(self, status: int, body: bytes) -> None:

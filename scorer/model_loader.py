@@ -8,6 +8,7 @@ Invariants
 
 from pathlib import Path
 
+from driftline.scorer.asgi_types import Headers
 from driftline.scorer.orders import ModelOrder
 from driftline.scorer.prediction_pool import PredictionPool
 from driftline.scorer.served_model import ServedModel
@@ -26,15 +27,22 @@ class ModelLoader:
         spool_folder: where the worker's spool is made.
         settings: of the spool.
         durable_wait_seconds: bound of an answer's wait for the medium under ``durability = "power"``.
+        version_headers: whether answers name arm and version.
     """
 
     def __init__(
-        self, pool: PredictionPool, spool_folder: Path, settings: SpoolSettings, durable_wait_seconds: float
+        self,
+        pool: PredictionPool,
+        spool_folder: Path,
+        settings: SpoolSettings,
+        durable_wait_seconds: float,
+        version_headers: bool,
     ) -> None:
         self._pool = pool
         self._spool_folder = spool_folder
         self._settings = settings
         self._wait = durable_wait_seconds if settings.durability == "power" else None
+        self._version_headers = version_headers
         self._spool: Spool | None = None
         self._tallies: dict[Path, Tally] = {}
 
@@ -45,7 +53,10 @@ class ModelLoader:
             Exception: whatever MLflow or the model raises; SpoolError, where its records have no place.
         """
         tally = self._tally(order.tally_path)
-        return ServedModel.load(order.path, order.arm, self._pool, lambda: self._tee(order.identity, tally), tally)
+        headers = _headers(order) if self._version_headers else ()
+        return ServedModel.load(
+            order.path, order.arm, self._pool, lambda: self._tee(order.identity, tally), tally, headers
+        )
 
     def _tally(self, path: Path) -> Tally:
         if path not in self._tallies:
@@ -56,3 +67,8 @@ class ModelLoader:
         if self._spool is None:
             self._spool = Spool.open(self._spool_folder, self._settings)
         return Tee(self._spool, identity, tally, self._wait)
+
+
+def _headers(order: ModelOrder) -> Headers:
+    version = order.identity.version.encode("latin-1", "replace")
+    return ((b"x-driftline-arm", order.arm.name.lower().encode()), (b"x-driftline-model-version", version))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from driftline.scorer.asgi_types import ASGIApp
+from driftline.scorer.asgi_types import ASGIApp, Headers
 from driftline.scorer.prediction_pool import PredictionPool
 from driftline.scorer.predictor import Predictor
 from driftline.scorer.tally import Tally
@@ -24,6 +24,7 @@ class ServedModel:
         tally: the counts of this version.
         pool: where its predictions run.
         timeout_seconds: how long a request may take, as MLflow's application holds it.
+        headers: what its answers say of it.
     """
 
     arm: Arm
@@ -33,9 +34,18 @@ class ServedModel:
     tally: Tally
     pool: PredictionPool
     timeout_seconds: float
+    headers: Headers = ()
 
     @classmethod
-    def load(cls, path: Path, arm: Arm, pool: PredictionPool, open_tee: Callable[[], Tee], tally: Tally) -> Self:
+    def load(
+        cls,
+        path: Path,
+        arm: Arm,
+        pool: PredictionPool,
+        open_tee: Callable[[], Tee],
+        tally: Tally,
+        headers: Headers = (),
+    ) -> Self:
         """Load the model in the folder ``path`` as MLflow's server does, and only then open its tee.
 
         Raises:
@@ -47,4 +57,5 @@ class ServedModel:
         model = scoring_server.load_model_with_mlflow_config(str(path))
         app = scoring_server.init(model)
         predictor = Predictor.for_model(model, pool, tally)
-        return cls(arm, app, predictor, open_tee(), tally, pool, MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.get())
+        timeout = MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.get()
+        return cls(arm, app, predictor, open_tee(), tally, pool, timeout, headers)

@@ -19,6 +19,7 @@ class ScorerSettings:
         state_poll_seconds: how often the spools are inspected for the metrics.
         registry_poll_seconds: how often the registry is asked what an alias, a stage or ``latest`` means now; what it
             means then replaces what is served, without a restart. 0 asks at the start only.
+        version_headers: answers of ``/invocations`` say in headers which arm and which model version gave them.
         max_body_bytes: a larger request is answered with 413; 0 is no limit.
         prediction_threads: predictions at a time in each worker; None is as many as MLflow's server has (four more than
             cores, 32 at most).
@@ -43,6 +44,7 @@ class ScorerSettings:
     durable_wait_seconds: float = 1.0
     state_poll_seconds: float = 5.0
     registry_poll_seconds: float = 30.0
+    version_headers: bool = True
     max_body_bytes: int = 100_000_000
     prediction_threads: int | None = None
     max_queued_requests: int = 1000

@@ -101,7 +101,8 @@ def create_app() -> ScoringLayer:
 def _load(worker: WorkerOrder) -> ScoringLayer:
     settings = load_section(ScorerSettings, "scorer")
     pool = PredictionPool.open(settings)
-    loader = ModelLoader(pool, worker.spool_folder, load_section(SpoolSettings, "spool"), worker.durable_wait_seconds)
+    spool = load_section(SpoolSettings, "spool")
+    loader = ModelLoader(pool, worker.spool_folder, spool, worker.durable_wait_seconds, settings.version_headers)
     board = OrderBoard.attach(worker.board_path)
     serving = board.read().proven
     begin = time.perf_counter_ns()

@@ -20,7 +20,7 @@ from driftline.store.spool.layout import Meta
 from driftline.store.spool.reader import SpoolReader
 
 BIN = Path(sys.executable).parent
-OUR_HEADERS = ("x-request-id", "x-driftline-invocation-id")
+OUR_HEADERS = ("x-request-id", "x-driftline-invocation-id", "x-driftline-arm", "x-driftline-model-version")
 JSON = {"content-type": "application/json"}
 
 
