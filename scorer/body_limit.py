@@ -9,8 +9,6 @@ Invariants
 
 from driftline.scorer.asgi_types import Headers, Message, Receive
 
-_FRAMING = (b"content-length", b"transfer-encoding")  # a request with neither has no body
-
 
 class LimitedBody:
     """A ``receive`` with an end.
@@ -31,12 +29,12 @@ class LimitedBody:
         self.too_large = False
         if not max_bytes:
             return
-        declared = {name: value for name, value in headers if name in _FRAMING}
-        if b"content-length" in declared and len(declared) == 1:
-            # The server's parser has seen that it is a number, and gives no more than that.
-            self.too_large = int(declared[b"content-length"]) > max_bytes
-        elif declared:
+        given = dict(headers)  # a request that declares neither has no body
+        if b"transfer-encoding" in given:
             self.receive = self._counted
+        elif b"content-length" in given:
+            # The server's parser has seen that it is a number, and gives no more than that.
+            self.too_large = int(given[b"content-length"]) > max_bytes
 
     async def _counted(self) -> Message:
         if self.too_large:

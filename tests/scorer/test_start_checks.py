@@ -1,0 +1,72 @@
+"""Limits and tokens that make no sense stop the start, in one line."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from scoring_servers import BIN, environment
+
+from driftline.scorer.settings import ScorerSettings
+from driftline.scorer.start_checks import check_limits, open_tokens
+from driftline.store.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"max_body_bytes": -1}, "max_body_bytes .* found -1"),
+        ({"rate_limit_per_second": -0.5}, "rate_limit_per_second .* found -0.5"),
+        ({"rate_limit_per_second": float("nan")}, "rate_limit_per_second .* found nan"),
+        ({"rate_limit_per_second": float("inf")}, "rate_limit_per_second .* found inf"),
+        ({"rate_limit_per_second": 1.0, "rate_limit_burst": -1}, "rate_limit_burst .* found -1"),
+        ({"rate_limit_burst": 5}, "--rate-limit-per-second"),
+        ({"protect_health": True}, "--token-file"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(settings: dict[str, float], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        check_limits(ScorerSettings(**settings))  # type: ignore[arg-type]
+
+
+def test_the_defaults_and_no_limit_at_all_are_taken() -> None:
+    check_limits(ScorerSettings())
+    check_limits(ScorerSettings(max_body_bytes=0, rate_limit_per_second=0.01, rate_limit_burst=3))
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o600, False)])
+def test_a_token_file_that_everybody_can_read_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warned: bool
+) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("alice:Secret\n")
+    file.chmod(mode)
+    assert open_tokens(file, "--token-file") is not None
+    assert [f"chmod o-r {file}" in record.getMessage() for record in caplog.records] == [True] * warned
+    assert "Secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--token-file", "{tmp}/nothing"), "`--token-file`"),
+        (("--metrics-token-file", "{tmp}"), "`--metrics-token-file`"),
+        (("--tls-certfile", "{tmp}/nothing", "--tls-keyfile", "{tmp}/nothing"), "`--tls-certfile`"),
+        (("--tls-certfile", "{tmp}/nothing"), "`--tls-keyfile`"),
+    ],
+)
+def test_the_command_line_refuses_files_that_are_not_there_in_one_line(
+    tmp_path: Path, flags: tuple[str, ...], words: str
+) -> None:
+    done = subprocess.run(
+        [BIN / "driftline", "serve", "-m", str(tmp_path), *(flag.format(tmp=tmp_path) for flag in flags)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment(tmp_path, DRIFTLINE_SCORER_METRICS_PORT="0"),
+        timeout=120,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("driftline: ")
+    assert words in line
