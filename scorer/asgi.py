@@ -5,6 +5,7 @@ Invariants
 - What MLflow's application answers is what the client gets: status, headers and body, byte for byte. Only answers of
   ``/invocations`` carry two headers more, and HEAD of ``/ping`` and ``/health`` answers as GET does.
 - An answer is counted before its last byte leaves.
+- What the door turns away reaches no model and is counted, not recorded (record 0008).
 - A request is answered by one model version, the one that served when its headers came.
 """
 

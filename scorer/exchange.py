@@ -70,7 +70,7 @@ class Exchange:
     async def refuse(self, refusal: Refusal) -> None:
         """Answer without the model; what was read of the body is not kept."""
         if not self._left:
-            self._request, self._abandoned = [], False
+            self._request, self._abandoned, self._limit = [], False, None
             await self._leave(refusal.start(self._scope), refusal.body)
 
     async def _in_time(self) -> None:
