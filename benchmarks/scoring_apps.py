@@ -1,4 +1,4 @@
-"""Applications to measure, each alone and under the layer that records; served by ``uvicorn --factory``.
+"""Applications to measure, each alone, under the layer, and under the layer that records; for ``uvicorn --factory``.
 
 ``plain`` reads the body and answers a few bytes; ``framework`` does that as a route of FastAPI, which MLflow's is too;
 ``model`` is MLflow's over the model in the folder that ``BENCHMARK_MODEL`` names. Home and spool are configured as for
@@ -17,7 +17,7 @@ from driftline.scorer.prediction_pool import PredictionPool
 from driftline.scorer.served_model import ServedModel
 from driftline.scorer.tally import TallySheet
 from driftline.scorer.tee import Tee
-from driftline.store.records import Arm, ModelIdentity
+from driftline.store.records import Arm, Invocation, ModelIdentity
 from driftline.store.settings import load_base, load_section
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
@@ -61,36 +61,40 @@ async def answer_plain(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": ANSWER})
 
 
-def under_tee(app: App, folder: Path, settings: SpoolSettings) -> App:
+class NothingRecorded(Tee):
+    """A tee that never asks for the invocation: what is left of the layer is not the tee's cost."""
+
+    def record(self, make: Callable[[], Invocation]) -> int | None:
+        return None
+
+
+def under_layer(app: App, folder: Path, settings: SpoolSettings, kind: type[Tee] = Tee) -> App:
     """Return ``app`` under the layer, with a real spool in ``folder`` and counters of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     tally = TallySheet.create(1).claim()
-    tee = Tee(Spool.open(folder, settings), identity(), tally)
-    return ScoringLayer(ServedModel(Arm.CHAMPION, app, None, tee, tally, timeout_seconds=60.0), PredictionPool())
+    tee = kind(Spool.open(folder, settings), identity(), tally)
+    pool = PredictionPool()
+    served = ServedModel(
+        arm=Arm.CHAMPION, app=app, predictor=None, tee=tee, tally=tally, pool=pool, timeout_seconds=60.0
+    )
+    return ScoringLayer(served, pool)
 
 
-def plain() -> App:
-    return _settled(answer_plain)
-
-
-def plain_with_tee() -> App:
-    return _settled(_under_configured_tee(answer_plain))
-
-
-def framework() -> App:
-    return _settled(_framework())
-
-
-def framework_with_tee() -> App:
-    return _settled(_under_configured_tee(_framework()))
-
-
-def model() -> App:
-    return _settled(_mlflow())
-
-
-def model_with_tee() -> App:
-    return _settled(_under_configured_tee(_mlflow()))
+def create_app() -> App:
+    """Return the application that ``BENCHMARK_APP`` names, under what ``BENCHMARK_LAYER`` names."""
+    applications: dict[str, Callable[[], App]] = {
+        "plain": lambda: answer_plain,
+        "framework": _framework,
+        "model": _mlflow,
+    }
+    app = applications[os.environ["BENCHMARK_APP"]]()
+    kind = {"bare": None, "layer": NothingRecorded, "tee": Tee}[os.environ["BENCHMARK_LAYER"]]
+    if kind is not None:
+        app = under_layer(app, load_base().spool_folder, load_section(SpoolSettings, "spool"), kind)
+    # As a worker of `driftline serve` does: what is loaded now is not the collector's business.
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def _framework() -> Any:
@@ -110,14 +114,3 @@ def _mlflow() -> Any:
     from mlflow.pyfunc import scoring_server
 
     return scoring_server.init(scoring_server.load_model_with_mlflow_config(os.environ["BENCHMARK_MODEL"]))
-
-
-def _under_configured_tee(app: App) -> App:
-    return under_tee(app, load_base().spool_folder, load_section(SpoolSettings, "spool"))
-
-
-def _settled(app: App) -> App:
-    """Take what is loaded out of the collector's sight, as a worker of ``driftline serve`` does."""
-    gc.collect()
-    gc.freeze()
-    return app

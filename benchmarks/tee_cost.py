@@ -3,10 +3,11 @@
     python benchmarks/tee_cost.py [--rounds 5] [path] [throughput] [latency] [freeze]
 
 The same server runs with and without the tee, both at once, measured in turns; the ratios are taken within a round,
-and medians over the rounds are printed. It is uvicorn with one worker and no access log over a route of FastAPI that
-only reads the body and answers 23 bytes: MLflow's server without MLflow. ``throughput`` also measures MLflow's own, and
-an application without any framework, for which there is no goal: 4 us are 14 % of the 25 us that it takes.
-``latency`` also measures while the real loader loads that spool into SQLite and PostgreSQL; ``freeze`` needs root.
+and medians over the rounds are printed. "Without" is the same layer, which asks for no record. It stands in uvicorn
+with one worker and no access log around a route of FastAPI that only reads the body and answers 23 bytes: MLflow's
+server without MLflow. ``throughput`` also measures MLflow's own, and an application without a framework, for which
+there is no goal: 4 us are a tenth of its 40. It prints the bare application too, without any layer. ``latency`` also
+measures while the real loader loads that spool into SQLite and PostgreSQL; ``freeze`` needs root.
 The exit code is 1 when a goal is missed.
 """
 
@@ -75,12 +76,7 @@ def path(folder: Path, rounds: int) -> bool:
         def write(descriptor: int = descriptor, packed: bytes = packed) -> None:
             os.write(descriptor, packed)
 
-        calls: dict[str, Callable[[], object]] = {
-            "record": record, "os.write": write,
-            "whole layer": _request_through(scoring_apps.under_tee(
-                scoring_apps.answer_plain, folder / f"layer{rows}", SpoolSettings(min_free_bytes=0)), body),
-            "no layer": _request_through(scoring_apps.answer_plain, body),
-        }  # fmt: skip
+        calls: dict[str, Callable[[], object]] = {"record": record, "os.write": write}
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
         for _ in range(2 * rounds):
             for name, call in calls.items():
@@ -94,32 +90,35 @@ def path(folder: Path, rounds: int) -> bool:
         reached &= p50["record"] <= goal and not lost
         print(f"  {rows} x 20, {len(packed)} bytes: record p50 {p50['record']:.2f} us (goal {goal:.0f}), p99 "
               f"{p99['record']:.1f}; os.write p50 {p50['os.write']:.2f}, p99 {p99['os.write']:.1f}; "
-              f"whole layer p50 {p50['whole layer'] - p50['no layer']:.2f}; {lost} dropped")  # fmt: skip
+              f"{lost} dropped")  # fmt: skip
     return reached
 
 
 def throughput(folder: Path, rounds: int) -> bool:
-    """Requests per second of 16 connections that always wait for an answer, with and without."""
+    """Requests per second of 16 connections that always wait for an answer: bare, under the layer, with the tee."""
     body, model = scoring_apps.body(1), folder / "model"
     tee_rig.train(model)
     reached = True
     for app, goal in (("plain", 0.0), ("framework", THROUGHPUT_GOAL), ("model", THROUGHPUT_GOAL)):
-        with (
-            tee_rig.server(app, folder / app, BENCHMARK_MODEL=str(model)) as without,
-            tee_rig.server(f"{app}_with_tee", folder / f"{app}-tee", BENCHMARK_MODEL=str(model)) as with_,
-        ):
-            rates: dict[int, list[float]] = {without: [], with_: []}
+        with ExitStack() as stack:
+            workers = {
+                layer: stack.enter_context(tee_rig.server(app, layer, folder / app / layer, BENCHMARK_MODEL=str(model)))
+                for layer in ("bare", "layer", "tee")
+            }
+            runs: dict[str, list[tuple[float, float]]] = {layer: [] for layer in workers}
             for turn in range(rounds + 1):  # the first warms up
-                for port in rates if turn % 2 else reversed(rates):
-                    rates[port].append(tee_rig.saturate(port, body, 3 if turn else 1, folder))
-            lost = tee_rig.dropped(folder / f"{app}-tee" / "spool")
-        pairs = list(zip(rates[without], rates[with_], strict=True))[1:]
-        ratio = statistics.median(teed / bare for bare, teed in pairs)
+                for layer in workers if turn % 2 else reversed(workers):
+                    run = tee_rig.saturate(workers[layer], body, 2 if turn else 1, folder)
+                    runs[layer] += [run] if turn else []
+            lost = tee_rig.dropped(folder / app / "tee")
+        rates, loop_us = ({layer: [run[i] for run in each] for layer, each in runs.items()} for i in (0, 1))
+        ratio = _ratio(rates["tee"], rates["layer"])
         reached &= ratio >= goal and not lost
-        bare, teed = (statistics.median(pair[i] for pair in pairs) for i in (0, 1))
-        print(f"  {app}: {teed:.0f} requests/s with tee, {bare:.0f} without, ratio {ratio:.3f} (goal {goal or 'none'}; "
-              f"rounds {min(b / a for a, b in pairs):.3f} to {max(b / a for a, b in pairs):.3f}), "
-              f"{1e6 / teed - 1e6 / bare:.1f} us a request; {lost} dropped", flush=True)  # fmt: skip
+        print(f"  {app}: ratio {ratio:.3f} (goal {goal or 'none'}), to the bare application "
+              f"{_ratio(rates['tee'], rates['bare']):.3f}; {lost} dropped")  # fmt: skip
+        for layer, each in rates.items():
+            took = statistics.median(loop_us[layer])
+            print(f"    {layer}: {statistics.median(each):.0f} requests/s, {took:.1f} us of the event loop a request")
     return reached
 
 
@@ -127,26 +126,24 @@ def latency(folder: Path, rounds: int) -> bool:
     """The p99 of open-loop requests of one row, with and without, and while the loader works."""
     requests = [open_loop.post("/invocations", scoring_apps.body(1))]
     with ExitStack() as stack:
-        ports = {"without": stack.enter_context(tee_rig.server("framework", folder / "bare"))}
-        ports["tee"] = stack.enter_context(tee_rig.server("framework_with_tee", folder / "tee"))
+        workers = {"without": stack.enter_context(tee_rig.server("framework", "layer", folder / "without"))}
+        workers["tee"] = stack.enter_context(tee_rig.server("framework", "tee", folder / "tee"))
         stores = {"sqlite": f"sqlite:///{folder / 'driftline.sqlite'}"}
         stores["postgresql"] = stack.enter_context(servers.postgresql()).create_database("driftline")
         for kind, url in stores.items():
-            ports[f"tee, {kind}"] = stack.enter_context(tee_rig.server("framework_with_tee", folder / kind))
+            workers[f"tee, {kind}"] = stack.enter_context(tee_rig.server("framework", "tee", folder / kind))
             stack.enter_context(tee_rig.loader(url, folder / kind))
-        runs: dict[str, list[open_loop.Load]] = {name: [] for name in ports}
+        runs: dict[str, list[open_loop.Load]] = {name: [] for name in workers}
         for turn in range(rounds + 1):
-            for name, port in ports.items():
-                load = open_loop.offer(port, requests, rate=RATE, seconds=4 if turn else 1, seed=turn)
+            for name, worker in workers.items():
+                load = open_loop.offer(worker.port, requests, rate=RATE, seconds=4 if turn else 1, seed=turn)
                 runs[name] += [load] if turn else []
         for kind, url in stores.items():
             tee_rig.expect_loaded(url, folder / kind / "spool")
         lost = sum(tee_rig.dropped(folder / home / "spool") for home in ("tee", *stores))
     reached = not lost
     for name, loads in runs.items():
-        ratio = statistics.median(
-            a.percentile(0.99) / b.percentile(0.99) for a, b in zip(loads, runs["without"], strict=True)
-        )
+        ratio = _ratio(*([load.percentile(0.99) for load in each] for each in (loads, runs["without"])))
         failed = sum(load.failed for load in loads)
         reached &= ratio <= LATENCY_GOAL and not failed
         print(f"  {name}: {_told(loads)}, p99 ratio {ratio:.2f} (goal {LATENCY_GOAL}), {failed} failed")
@@ -160,13 +157,13 @@ def freeze(folder: Path, rounds: int) -> bool:
     try:
         with (
             faulty_disks.ext4(folder / "disk", 512) as disk,
-            tee_rig.server("framework_with_tee", disk.folder / "home") as port,
+            tee_rig.server("framework", "tee", disk.folder / "home") as worker,
         ):
-            open_loop.offer(port, requests, rate=RATE, seconds=1)
+            open_loop.offer(worker.port, requests, rate=RATE, seconds=1)
             for turn in range(rounds):
                 for name, loads in runs.items():
                     with tee_rig.frozen(disk.folder) if name == "frozen" else ExitStack():
-                        loads.append(open_loop.offer(port, requests, rate=RATE, seconds=1.4, seed=turn))
+                        loads.append(open_loop.offer(worker.port, requests, rate=RATE, seconds=1.4, seed=turn))
             lost = tee_rig.dropped(disk.folder / "home" / "spool")
     except pytest.skip.Exception as reason:
         print(f"  not measured: {reason}")
@@ -181,6 +178,10 @@ def freeze(folder: Path, rounds: int) -> bool:
     return more <= FREEZE_GOAL_US and not failed and not lost
 
 
+def _ratio(values: list[float], others: list[float]) -> float:
+    return statistics.median(value / other for value, other in zip(values, others, strict=True))
+
+
 def _told(loads: list[open_loop.Load]) -> str:
     p50, p99 = (statistics.median(load.percentile(share) for load in loads) for share in (0.5, 0.99))
     late = statistics.median(percentile(load.lateness_us, 0.99) for load in loads)
@@ -193,36 +194,6 @@ def _invocation(body: bytes, answer: bytes) -> Invocation:
         id=new_invocation_id(at_us), received_at_us=at_us, status=200, arm=Arm.CHAMPION, latency_us=250,
         content_type=b"application/json", client_request_id=b"", request=body, response=answer,
     )  # fmt: skip
-
-
-def _request_through(app: scoring_apps.App, body: bytes) -> Callable[[], None]:
-    """Return a call that takes one request through an application whose server never waits."""
-    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    scope: dict[str, object] = {
-        "type": "http",
-        "method": "POST",
-        "path": "/invocations",
-        "root_path": "",
-        "headers": headers,
-    }
-
-    async def receive() -> scoring_apps.Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message: scoring_apps.Message) -> None:
-        pass
-
-    async def ask() -> None:
-        await app(scope, receive, send)
-
-    def run() -> None:
-        try:
-            ask().send(None)
-        except StopIteration:
-            return
-        raise AssertionError("the application waits for something")
-
-    return run
 
 
 def _timed(call: Callable[[], object], size: int, calls: int) -> list[float]:
