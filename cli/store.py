@@ -55,8 +55,9 @@ def status(as_json: bool) -> None:
                f"{'' if found.balanced else '  NOT BALANCED'}")  # fmt: skip
     for reason, count in sorted(found.dropped.items()):
         click.echo(f"  dropped, {reason}: {count}")
-    if found.quarantined:
-        click.echo(f"  {found.quarantined} of the stored lie in dead_letter")
+    for reason, count in sorted(found.quarantined_by_reason.items()):
+        where = "were pruned from dead_letter" if reason == "pruned" else f"lie in dead_letter, {reason}"
+        click.echo(f"  {count} of the stored {where}")
     if gone := pruned.invocations + pruned.dead_letters:
         click.echo(f"  {gone} of the stored were pruned, with {pruned.rows} rows")
     if found.oldest_pending_us is not None:
@@ -125,8 +126,11 @@ def _status(found: Accounts, pruned: Pruned, models: list[dict[str, Any]]) -> di
         "answered": found.answered,
         "stored": found.stored,
         "spooled": found.spooled,
+        "in_memory": found.in_memory,
+        "on_disk": found.spooled - found.in_memory,
         "dropped": _dropped(found.dropped),
         "quarantined": found.quarantined,
+        "quarantined_by_reason": found.quarantined_by_reason,
         "pruned": asdict(pruned),
         "balanced": found.balanced,
         "oldest_pending_at": _time(found.oldest_pending_us),
@@ -139,7 +143,9 @@ def _spool(spool: SpoolAccount) -> dict[str, Any]:
     return {
         "uuid": spool.uuid, "host": spool.host, "pid": spool.pid, "alive": spool.alive,
         "started_at": _time(spool.started_at_us), "answered": spool.answered, "stored": spool.stored,
-        "spooled": spool.spooled, "dropped": _dropped(spool.dropped), "quarantined": spool.quarantined,
+        "spooled": spool.spooled, "in_memory": spool.in_memory, "on_disk": spool.spooled - spool.in_memory,
+        "dropped": _dropped(spool.dropped), "quarantined": spool.quarantined,
+        "quarantined_by_reason": spool.quarantined_by_reason,
         "balanced": spool.balanced, "bytes": spool.bytes, "oldest_pending_at": _time(spool.oldest_pending_us),
     }  # fmt: skip
 

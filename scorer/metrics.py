@@ -139,8 +139,13 @@ class ScorerCollector(Collector):
 
     def _about_tee(self, totals: Totals, state: TeeState) -> Iterator[Metric]:
         dropped = {**state.dropped, _ENCODE_ERROR: totals.tee_failed}
-        results = {"enqueued": totals.enqueued, "stored": state.stored, "dropped": sum(dropped.values())}
+        results = {"enqueued": totals.enqueued, "dropped": sum(dropped.values())}
+        if state.books_known:
+            results["answered"] = state.answered + totals.tee_failed
+            results["stored"], results["quarantined"] = state.stored, sum(state.quarantined.values())
         yield self._family("tee_records_total", [({**self._name, "result": r}, n) for r, n in results.items()])
+        set_aside = [({**self._name, "reason": r}, n) for r, n in state.quarantined.items()]
+        yield self._family("tee_quarantined_records", set_aside)
         yield self._family("tee_dropped_records_total", [({**self._name, "reason": r}, n) for r, n in dropped.items()])
         pending = {"memory": state.in_memory, "spool": state.on_disk}
         yield self._family("tee_pending_records", [({"stage": s}, n) for s, n in pending.items()])

@@ -5,6 +5,9 @@ Invariants
 - A scrape never waits for the database or a disk: it reads what the last look found.
 - A database that does not answer leaves its part as it was last known; what lies in the spools is still looked at.
 - Looking takes at most a twentieth of the time, however long the backlog is.
+- The counts go on where they were after a restart: they are those of the home's spools, loaded ones included. Before
+  the database has answered for the first time, what was stored and answered is not told rather than told as 0.
+- What is told at one look adds up: answered = stored + in memory + on disk + dropped.
 """
 
 import logging
@@ -19,10 +22,12 @@ from pathlib import Path
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from driftline.store.accounts import summed
 from driftline.store.engine import open_engine
 from driftline.store.errors import SpoolError
 from driftline.store.spool.adoption import spools
-from driftline.store.spool.inspect import SpoolState, inspect
+from driftline.store.spool.inspect import SpoolState, first_position, inspect
+from driftline.store.spool.loaded import loaded_spools
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool_ledger import SpoolLedger, ledgers
 
@@ -33,10 +38,13 @@ _log = logging.getLogger("driftline.scorer")
 
 @dataclass(frozen=True, slots=True)
 class TeeState:
-    """What the last look found, over all spools that this server has seen.
+    """What the last look found, over all spools that the home ever had.
 
     Attributes:
+        books_known: whether the database has answered yet; else ``answered``, ``stored`` and ``quarantined`` are 0.
+        answered: invocations that were given to the spools.
         stored: invocations in the database.
+        quarantined: by reason: those of the stored that are no rows.
         dropped: by reason, in the database's books or still to be entered.
         in_memory, on_disk: invocations not yet in the database.
         oldest_pending_us: time of the oldest of these; 0 when there is none.
@@ -44,7 +52,10 @@ class TeeState:
         limit_bytes, available_bytes: what they may take, and what they may still take.
     """
 
+    books_known: bool = False
+    answered: int = 0
     stored: int = 0
+    quarantined: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     in_memory: int = 0
     on_disk: int = 0
@@ -63,6 +74,7 @@ class SpoolWatch:
         self._folder = folder
         self._settings = settings
         self._booked: dict[str, SpoolLedger] = {}
+        self._books_known = False
         self._seen: set[str] = set()
         self._stop = threading.Event()
 
@@ -91,28 +103,33 @@ class SpoolWatch:
     def look(self, engine: Engine) -> None:
         """Renew ``state``."""
         paths = spools(self._folder)
-        self._seen.update(path.name for path in paths)
+        self._seen |= {path.name for path in paths} | loaded_spools(self._folder)
         with suppress(DBAPIError):  # the loader says so in its log
             self._booked.update(ledgers(engine, self._seen))
+            self._books_known = True
         self.state = self._sum([state for path in paths if (state := self._inspect(path))])
 
     def _inspect(self, path: Path) -> SpoolState | None:
         booked = self._booked.get(path.name)
         try:
+            if booked is None and not self._books_known:  # nobody says what was loaded; it is not there any more
+                return inspect(path, first_position(path))
             return inspect(path, booked.position if booked else None)
         except (SpoolError, FileNotFoundError):  # loaded and removed since it was listed, or too fast for this time
             return None
 
     def _sum(self, states: list[SpoolState]) -> TeeState:
-        dropped: dict[str, int] = {}
-        for part in [*(booked.dropped for booked in self._booked.values()), *(state.dropped for state in states)]:
-            for reason, count in part.items():
-                dropped[reason] = dropped.get(reason, 0) + count
+        booked, here = self._booked.values(), {state.uuid for state in states}
+        settled = sum(ledger.position.seq for uuid, ledger in self._booked.items() if uuid not in here)
+        known = self._books_known
         used = sum(state.bytes for state in states)
         free = shutil.disk_usage(self._folder).free - self._settings.min_free_bytes
         return TeeState(
-            stored=sum(booked.stored for booked in self._booked.values()),
-            dropped=dropped,
+            books_known=known,
+            answered=settled + sum(state.answered for state in states) if known else 0,
+            stored=sum(ledger.stored for ledger in booked),
+            quarantined=summed(ledger.quarantined_by_reason for ledger in booked),
+            dropped=summed([*(ledger.dropped for ledger in booked), *(state.dropped for state in states)]),
             in_memory=sum(state.in_memory for state in states),
             on_disk=sum(state.on_disk for state in states),
             oldest_pending_us=min((state.oldest_at_us for state in states if state.oldest_at_us), default=0),

@@ -8,6 +8,7 @@ Invariants
   loaded yet is told by the loaders there.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,8 +31,9 @@ class SpoolAccount:
     Attributes:
         answered: sequence numbers used up.
         stored: records in the store, those in dead_letter (``quarantined``) included.
-        spooled: records in memory and on this host's disk that are not stored yet.
+        spooled: records in memory (``in_memory``) and on this host's disk that are not stored yet.
         dropped: by reason.
+        quarantined_by_reason: its sum is ``quarantined``; what retention has taken of dead_letter is ``pruned``.
         alive: whether its process lives; None for a spool that is not on this host any more, or never was.
         bytes: of its segments.
         oldest_pending_us: time of the oldest record that is not stored yet.
@@ -49,6 +51,8 @@ class SpoolAccount:
     alive: bool | None
     bytes: int = 0
     oldest_pending_us: int | None = None
+    in_memory: int = 0
+    quarantined_by_reason: dict[str, int] = field(default_factory=dict)
 
     @property
     def balanced(self) -> bool:
@@ -63,24 +67,32 @@ class Accounts:
     answered: int = field(init=False)
     stored: int = field(init=False)
     spooled: int = field(init=False)
+    in_memory: int = field(init=False)
     quarantined: int = field(init=False)
     dropped: dict[str, int] = field(init=False)
+    quarantined_by_reason: dict[str, int] = field(init=False)
     oldest_pending_us: int | None = field(init=False)
 
     def __post_init__(self) -> None:
-        for name in ("answered", "stored", "spooled", "quarantined"):
+        for name in ("answered", "stored", "spooled", "in_memory", "quarantined"):
             object.__setattr__(self, name, sum(getattr(spool, name) for spool in self.spools))
-        dropped: dict[str, int] = {}
-        for spool in self.spools:
-            for reason, count in spool.dropped.items():
-                dropped[reason] = dropped.get(reason, 0) + count
-        object.__setattr__(self, "dropped", dropped)
+        for name in ("dropped", "quarantined_by_reason"):
+            object.__setattr__(self, name, summed(getattr(spool, name) for spool in self.spools))
         pending = [spool.oldest_pending_us for spool in self.spools if spool.oldest_pending_us is not None]
         object.__setattr__(self, "oldest_pending_us", min(pending, default=None))
 
     @property
     def balanced(self) -> bool:
         return all(spool.balanced for spool in self.spools)
+
+
+def summed(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return the sums of counts by reason."""
+    sums: dict[str, int] = {}
+    for part in parts:
+        for reason, count in part.items():
+            sums[reason] = sums.get(reason, 0) + count
+    return sums
 
 
 def accounts(engine: Engine, spool_folder: Path) -> Accounts:
@@ -124,19 +136,17 @@ def _local(engine: Engine, path: Path) -> SpoolAccount | None:
 
 
 def _account(meta: Meta, ledger: SpoolLedger, state: SpoolState, spooled: int, pending: dict[str, int]) -> SpoolAccount:
-    dropped = dict(ledger.dropped)
-    for reason, count in pending.items():
-        dropped[reason] = dropped.get(reason, 0) + count
     return SpoolAccount(
         meta.uuid, meta.host, meta.pid, meta.started_at_us, state.answered, ledger.stored, spooled,
-        ledger.quarantined, dropped, state.alive, state.bytes, state.oldest_at_us,
+        ledger.quarantined, summed([ledger.dropped, pending]), state.alive, state.bytes, state.oldest_at_us,
+        state.in_memory, ledger.quarantined_by_reason,
     )  # fmt: skip
 
 
 def _settled(uuid: str, ledger: SpoolLedger) -> SpoolAccount:
     return SpoolAccount(
         uuid, ledger.host, ledger.pid, ledger.started_at_us, ledger.position.seq, ledger.stored, 0,
-        ledger.quarantined, ledger.dropped, None,
+        ledger.quarantined, ledger.dropped, None, quarantined_by_reason=ledger.quarantined_by_reason,
     )  # fmt: skip
 
 

@@ -38,12 +38,14 @@ LABEL_VALUES = {
     "evidently_version": ("0.7.23",),
 }
 BY_METRIC = {
-    "driftline_scorer_tee_records_total": {"result": ("enqueued", "stored", "dropped")},
+    "driftline_scorer_tee_records_total": {"result": ("answered", "enqueued", "stored", "quarantined", "dropped")},
+    "driftline_scorer_tee_quarantined_records": {"reason": ("unreadable", "refused")},
     "driftline_scorer_tee_dropped_records_total": {"reason": ("queue_full", "spool_full")},
     "driftline_scorer_rejected_requests_total": {"reason": ("schema", "malformed")},
     "driftline_scorer_tee_pending_records": {"stage": ("memory", "spool")},
     "driftline_scorer_stage_duration_seconds": {"stage": ("parse", "predict", "encode", "tee")},
     "driftline_scorer_batching_workers": {"state": ("off", "on", "refused", "stopped")},
+    "driftline_scorer_model_swaps_total": {"result": ("success", "error")},
     "driftline_monitor_job_runs_total": {"result": ("success", "error", "insufficient_data")},
     "driftline_monitor_features": {"state": ("monitored", "drifted", "dropped")},
 }

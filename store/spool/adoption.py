@@ -22,6 +22,7 @@ from typing import Final
 from driftline.store.errors import SpoolError
 from driftline.store.spool import failpoints
 from driftline.store.spool.layout import META_NAME, Meta, sync_folder
+from driftline.store.spool.loaded import note_loaded
 from driftline.store.spool.lock import Lock
 from driftline.store.spool.pending_gaps import PendingGaps
 from driftline.store.spool.record import DAMAGED, Framing, Gap, Record, last_seq
@@ -61,6 +62,7 @@ def remove_loaded(path: Path) -> bool:
     try:
         if Path(Meta.read(path).ring).exists() or not _is_sealed(path) or len(segment_numbers(path)) > 1:
             return False
+        note_loaded(path.parent, path.name)
         hidden = path.with_name(f".{path.name}.loaded")
         path.rename(hidden)
     finally:

@@ -20,7 +20,8 @@ from driftline.store.spool.pending_gaps import PendingGaps
 from driftline.store.spool.reader import Position
 from driftline.store.spool.record import Framing, Gap, Kind
 from driftline.store.spool.ring import Ring
-from driftline.store.spool.segment import segment_bytes
+from driftline.store.spool.segment import SEGMENT_HEADER_BYTES, SegmentHeader, segment_bytes, segment_numbers
+from driftline.store.spool.segment_file import open_segment
 
 _TRIES: Final = 200
 
@@ -90,6 +91,21 @@ def inspect(path: Path, position: Position | None = None) -> SpoolState:
         oldest,
         dropped,
     )
+
+
+def first_position(path: Path) -> Position:
+    """Return where the oldest segment that is still there begins, for want of the position that the store holds.
+
+    Raises:
+        SpoolError: META.json cannot be read.
+        FileNotFoundError: the spool is gone.
+    """
+    numbers = segment_numbers(path)
+    if not numbers:
+        return Position()
+    with open_segment(path, numbers[0], Framing(bytes.fromhex(Meta.read(path).salt))) as segment:
+        header = SegmentHeader.unpack(segment.read(0, SEGMENT_HEADER_BYTES))
+    return Position(numbers[0], SEGMENT_HEADER_BYTES, header.base_seq - 1) if header else Position()
 
 
 def _count(dropped: dict[str, int], gaps: list[Gap], known: int, answered: int) -> int:

@@ -91,7 +91,7 @@ def test_what_the_store_does_not_take_is_pending(server: DriftlineServer) -> Non
     enqueued = server.metric("driftline_scorer_tee_records_total", result="enqueued")
     assert enqueued > 0
     servers.wait_until(lambda: server.metric("driftline_scorer_tee_pending_records") >= enqueued, what="pending")
-    assert server.metric("driftline_scorer_tee_records_total", result="stored") == 0
+    assert 'result="stored"' not in server.metrics_text(), "told although the database never answered"
     assert server.metric("driftline_scorer_tee_oldest_pending_timestamp_seconds") > 0
     assert server.metric("driftline_scorer_spool_bytes") > 0
 

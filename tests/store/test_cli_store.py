@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import servers
 import store_traffic as traffic
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, text
 
+from driftline.store import schema
 from driftline.store.engine import open_engine, writing
 
 
@@ -37,10 +38,28 @@ def test_upgrade_load_status_and_verify_agree(store_url: str, tmp_path: Path) ->
     assert after["oldest_pending_at"] is None
     assert [(m["name"], m["version"], m["invocations"]) for m in after["models"]] == [("clf", "1", 60)]
     assert [(s["answered"], s["balanced"]) for s in after["spools"]] == [(60, True)]
+    keys = ("answered", "stored", "spooled", "in_memory", "on_disk", "quarantined", "quarantined_by_reason")
+    assert [[s[key] for key in keys] for s in before["spools"]] == [[60, 0, 60, 0, 60, 0, {}]]
     verified = run(tmp_path, "verify", store=store_url)
     assert (verified.returncode, verified.stderr) == (0, "")
     assert "60 invocations" in verified.stdout
     assert "answered 60 = stored 60 + spooled 0 + dropped 0" in run(tmp_path, "status", store=store_url).stdout
+
+
+def test_status_tells_why_something_is_quarantined_and_that_it_was_pruned(engine: Engine, tmp_path: Path) -> None:
+    store = engine.url.render_as_string(hide_password=False)
+    traffic.fill(tmp_path / "spool", list(traffic.clf_traffic(5)))
+    run(tmp_path, "load", store=store)
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE spool_position SET quarantined = 3"))
+        for seq, reason in enumerate(("unreadable", "refused")):
+            connection.execute(insert(schema.dead_letter).values(
+                spool_id=1, seq=seq, reason=reason, error="e", payload=b"x", at=1
+            ))  # fmt: skip
+    told = json.loads(run(tmp_path, "status", "--json", store=store).stdout)
+    assert told["quarantined_by_reason"] == {"refused": 1, "unreadable": 1, "pruned": 1}
+    assert told["quarantined"] == 3
+    assert "1 of the stored lie in dead_letter, refused" in run(tmp_path, "status", store=store).stdout
 
 
 def test_verify_exits_with_1_where_a_row_is_missing(engine: Engine, store_url: str, tmp_path: Path) -> None:
