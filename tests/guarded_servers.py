@@ -20,10 +20,14 @@ METRICS_TOKEN = "metrics-0123456789abcdef"
 
 @dataclass
 class GuardedServer(DriftlineServer):
-    """TLS with certificates on both sides, tokens and limits; ``ask`` shows certificate and token."""
+    """TLS with certificates on both sides, tokens and limits; ``ask`` shows certificate and token.
+
+    ``files`` holds ca.pem, client.pem, client.key, tokens and metrics-tokens.
+    """
 
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     token_file: Path = Path()
+    files: Path = Path()
     token: str | None = TOKENS["door"]
 
     def ask(
@@ -67,7 +71,8 @@ def guarded_server(models: Path, folder: Path, *flags: str, **variables: str) ->
         *flags, **variables,
     )  # fmt: skip
     server = GuardedServer(**vars(plain))
-    server.token_file, server.tls = token_file, client_context(authority, authority.issue("client"))
+    server.token_file, server.files = token_file, folder
+    server.tls = client_context(authority, authority.issue("client"))
     return server
 
 

@@ -1,15 +1,19 @@
 """Who is let in, by a server with everything shut, and who by one without a word about doors."""
 
+import asyncio
 import json
 import os
 import ssl
 import urllib.error
+from pathlib import Path
 
 import pytest
 import servers
 from guarded_servers import METRICS_TOKEN, RATE_LIMIT_BURST, TOKENS, GuardedServer
 from scoring_servers import JSON, Answer, DriftlineServer
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from driftline.scorer.asgi_types import Receive, Scope, Send
 from driftline.scorer.door import Door
 from driftline.scorer.rate_limit import RateLimit
 from driftline.store.bearer_tokens import BearerTokens
@@ -67,7 +71,7 @@ def test_signs_of_life_ask_for_nothing(guarded: GuardedServer, method: str, path
     assert _nobody(guarded, "GET", "/version").status == 200
 
 
-def test_signs_of_life_are_kept_behind_the_door_where_that_is_asked(tmp_path) -> None:
+def test_signs_of_life_are_kept_behind_the_door_where_that_is_asked(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text("alice:token-of-alice\n")
     tokens = BearerTokens(file, "--token-file")
@@ -119,6 +123,21 @@ def test_without_tokens_the_address_has_the_bucket() -> None:
     assert [door.refusal({"headers": [], "client": None}, "/invocations") is None for _ in range(2)] == [True, False]
 
 
+@pytest.mark.parametrize(("proxy", "callers"), [("10.0.0.9", 2), ("10.0.0.8", 1)])
+def test_a_forwarded_address_is_believed_of_trusted_proxies_only(proxy: str, callers: int) -> None:
+    door = Door(rate=RateLimit(0.001, 1))
+    let_in = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        let_in.append(door.refusal(scope, "/invocations") is None)
+
+    uvicorns = ProxyHeadersMiddleware(application, trusted_hosts="10.0.0.9")
+    for address in (b"192.0.2.1", b"192.0.2.2", b"192.0.2.1"):
+        scope = {"type": "http", "client": (proxy, 4711), "headers": [(b"x-forwarded-for", address)]}
+        asyncio.run(uvicorns(scope, None, None))
+    assert sum(let_in) == callers
+
+
 def test_a_token_that_is_taken_out_of_the_file_opens_nothing_any_more(guarded: GuardedServer) -> None:
     def status() -> int:
         return guarded.ask("POST", "/invocations", GOOD, _as(TOKENS["fleeting"])).status
@@ -150,6 +169,25 @@ def test_the_metrics_have_tokens_of_their_own(guarded: GuardedServer) -> None:
             guarded.scrape(authorization)
         assert (refused.value.code, refused.value.headers["www-authenticate"]) == (401, "Bearer")
         refused.value.close()
+
+
+@pytest.mark.prometheus
+def test_prometheus_scrapes_with_a_token_and_a_certificate(guarded: GuardedServer, tmp_path: Path) -> None:
+    configuration = tmp_path / "prometheus.yml"
+    configuration.write_text(f"""
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+  - job_name: scorer
+    scheme: https
+    authorization: {{credentials_file: {guarded.files / "metrics-tokens"}}}
+    tls_config:
+      ca_file: {guarded.files / "ca.pem"}
+      cert_file: {guarded.files / "client.pem"}
+      key_file: {guarded.files / "client.key"}
+    static_configs: [{{targets: ["127.0.0.1:{guarded.metrics_port}"]}}]
+""")
+    with servers.prometheus(tmp_path, configuration) as prometheus:
+        servers.wait_until(lambda: prometheus.query("driftline_scorer_model_ready == 1"), 30, what="a scrape")
 
 
 def test_who_shows_no_certificate_is_not_let_in(guarded: GuardedServer) -> None:
