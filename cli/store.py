@@ -21,6 +21,8 @@ from driftline.store.loader.settings import LoaderSettings
 from driftline.store.retention.ledger import Pruned, pruned_so_far
 from driftline.store.settings import load_base, load_section
 
+COUNTED_INVOCATIONS = 1_000_000
+
 
 @click.group()
 def store() -> None:
@@ -41,31 +43,38 @@ def upgrade() -> None:
 
 @store.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def status(as_json: bool) -> None:
-    """Tell where every answered request is."""
+@click.option("--count", is_flag=True, help="Count what each model version has, however long that takes.")
+def status(as_json: bool, count: bool) -> None:
+    """Tell where every answered request is.
+
+    What each model version has is counted where that takes less than a moment, up to a million invocations.
+    """
     base, engine = open_store()
     found = accounts(engine, base.spool_folder)
     with engine.connect() as connection:
-        models, pruned = _models(connection), pruned_so_far(connection)
+        pruned = pruned_so_far(connection)
+        models = _models(connection, count or found.stored - pruned.invocations <= COUNTED_INVOCATIONS)
     if as_json:
         click.echo(orjson.dumps(_status(found, pruned, models), option=orjson.OPT_INDENT_2).decode())
         return
     dropped = sum(found.dropped.values())
     click.echo(f"answered {found.answered} = stored {found.stored} + spooled {found.spooled} + dropped {dropped}"
                f"{'' if found.balanced else '  NOT BALANCED'}")  # fmt: skip
-    for reason, count in sorted(found.dropped.items()):
-        click.echo(f"  dropped, {reason}: {count}")
-    for reason, count in sorted(found.quarantined_by_reason.items()):
+    for reason, number in sorted(found.dropped.items()):
+        click.echo(f"  dropped, {reason}: {number}")
+    for reason, number in sorted(found.quarantined_by_reason.items()):
         where = "were pruned from dead_letter" if reason == "pruned" else f"lie in dead_letter, {reason}"
-        click.echo(f"  {count} of the stored {where}")
+        click.echo(f"  {number} of the stored {where}")
     if gone := pruned.invocations + pruned.dead_letters:
         click.echo(f"  {gone} of the stored were pruned, with {pruned.rows} rows")
     if found.oldest_pending_us is not None:
         click.echo(f"  oldest pending: {_time(found.oldest_pending_us)}")
     for model in models:
         reference = f"reference of {model['reference_rows']} rows" if model["reference_rows"] else "no reference"
-        click.echo(f"{model['name']} {model['version']}: {model['invocations']} invocations, {model['rows']} rows, "
-                   f"{reference}")  # fmt: skip
+        counted = f"{model['invocations']} invocations, {model['rows']} rows, " if "invocations" in model else ""
+        click.echo(f"{model['name']} {model['version']}: {counted}{reference}")
+    if any("invocations" not in model for model in models):
+        click.echo("  what each model has is counted by `driftline store status --count`")
 
 
 @store.command()
@@ -100,25 +109,29 @@ def load() -> None:
                f"{report.quarantined} went to dead_letter")  # fmt: skip
 
 
-def _models(connection: Connection) -> list[dict[str, Any]]:
-    m, i, r = schema.model_version.c, schema.invocation.c, schema.reference.c
-    counted = {
-        row[0]: (row[1], int(row[2]))
-        for row in connection.execute(
-            select(i.model_version_id, func.count(), func.sum(i.row_count)).group_by(i.model_version_id)
-        )
-    }
+def _models(connection: Connection, count: bool) -> list[dict[str, Any]]:
+    """Return what is known of each model version, with ``invocations`` and ``rows`` only where they are counted."""
+    m, r = schema.model_version.c, schema.reference.c
+    counts = _counts(connection) if count else None
     references = {row.model_version_id: row.row_count for row in connection.execute(
         select(r.model_version_id, r.row_count).order_by(r.id)
     )}  # fmt: skip
     return [
         {
             "name": row.name, "version": row.version, "prediction_table": row.prediction_table,
-            "first_served_at": _time(row.first_served_at), "invocations": counted.get(row.id, (0, 0))[0],
-            "rows": counted.get(row.id, (0, 0))[1], "reference_rows": references.get(row.id),
+            "first_served_at": _time(row.first_served_at),
+            **({} if counts is None else counts.get(row.id, {"invocations": 0, "rows": 0})),
+            "reference_rows": references.get(row.id),
         }
         for row in connection.execute(select(schema.model_version).order_by(m.id))
     ]  # fmt: skip
+
+
+def _counts(connection: Connection) -> dict[int, dict[str, int]]:
+    """Count invocations and rows by model version; this reads the whole table."""
+    i = schema.invocation.c
+    query = select(i.model_version_id, func.count(), func.sum(i.row_count)).group_by(i.model_version_id)
+    return {row[0]: {"invocations": row[1], "rows": int(row[2])} for row in connection.execute(query)}
 
 
 def _status(found: Accounts, pruned: Pruned, models: list[dict[str, Any]]) -> dict[str, Any]:

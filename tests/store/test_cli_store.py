@@ -62,6 +62,23 @@ def test_status_tells_why_something_is_quarantined_and_that_it_was_pruned(engine
     assert "1 of the stored lie in dead_letter, refused" in run(tmp_path, "status", store=store).stdout
 
 
+def test_a_large_store_is_counted_only_where_that_is_asked_for(engine: Engine, tmp_path: Path) -> None:
+    store = engine.url.render_as_string(hide_password=False)
+    traffic.fill(tmp_path / "spool", list(traffic.clf_traffic(5)))
+    run(tmp_path, "load", store=store)
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE spool_position SET stored = 1000001, seq = 1000001"))
+    told = json.loads(run(tmp_path, "status", "--json", store=store).stdout)
+    assert (told["stored"], "invocations" in told["models"][0], "rows" in told["models"][0]) == (
+        1_000_001,
+        False,
+        False,
+    )
+    assert "driftline store status --count" in run(tmp_path, "status", store=store).stdout
+    counted = json.loads(run(tmp_path, "status", "--json", "--count", store=store).stdout)
+    assert (counted["models"][0]["invocations"], counted["models"][0]["rows"] > 0) == (5, True)
+
+
 def test_verify_exits_with_1_where_a_row_is_missing(engine: Engine, store_url: str, tmp_path: Path) -> None:
     traffic.fill(tmp_path / "spool", list(traffic.clf_traffic(20)))
     run(tmp_path, "load", store=store_url)
