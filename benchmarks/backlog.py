@@ -82,8 +82,9 @@ def disk_bytes(connection: Connection, table: str) -> int:
     if connection.dialect.name == "sqlite":
         indexed = text("SELECT name FROM sqlite_schema WHERE tbl_name = :name")
         names = list(connection.scalars(indexed, {"name": table}))
-        size = text("SELECT sum(pgsize) FROM dbstat WHERE aggregate = TRUE AND name = :name")
-        return sum(int(connection.execute(size, {"name": name}).scalar() or 0) for name in names)
+        pages = text("SELECT sum(pageno) FROM dbstat WHERE aggregate = TRUE AND name = :name")
+        page_bytes = int(connection.execute(text("PRAGMA page_size")).scalar_one())
+        return page_bytes * sum(int(connection.execute(pages, {"name": name}).scalar() or 0) for name in names)
     size = text("SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(:name)")
     return int(connection.execute(size, {"name": table}).scalar_one())
 

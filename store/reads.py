@@ -10,11 +10,13 @@ from driftline.store.prediction_columns import ColumnType
 from driftline.store.prediction_tables import ModelVersion, model_version_of
 from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
-from driftline.store.sample_index import SHARE, IdHash, IsIndexed
+from driftline.store.sample_index import INDEXED_SHARE, IdHash, IsIndexed
 from driftline.store.stored_rows import cell_names, columns_of, within
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_PROBED_SHARE = 1 / 4096  # of a window, to tell how many rows it holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,15 @@ def sample_rows(
         indexed = within(version, start_us, end_us, arm, received_at=literal_column("+received_at"))
     else:
         indexed = condition
-    rows = _smallest(connection, version, names, indexed & IsIndexed(), max_rows)
-    if len(rows) < max_rows:  # a small window: all of it is looked at, what cannot be in the sample is not sorted
-        share = 1.5 * max_rows / (len(rows) * SHARE or 1)
-        near = IdHash() <= literal(int(share * 2**32).to_bytes(4)) if share < 1 else true()
-        rows = _smallest(connection, version, names, condition & near, max_rows)
-        if len(rows) < max_rows and share < 1:
-            rows = _smallest(connection, version, names, condition, max_rows)
+    probe = select(func.count()).where(indexed & IsIndexed() & _below(_PROBED_SHARE))
+    there = int(connection.execute(probe).scalar_one()) / _PROBED_SHARE
+    share = 1.5 * max_rows / there if there else INDEXED_SHARE
+    while True:
+        near = indexed & IsIndexed() & _below(share) if share <= INDEXED_SHARE else condition & _below(share)
+        rows = _smallest(connection, version, names, near, max_rows)
+        if len(rows) == max_rows or share >= 1:
+            break
+        share *= 4
     cells = list(zip(*rows, strict=True)) or [()] * len(names)
     return _frame(version, columns_of(version, names, cells) if rows else {})
 
@@ -130,6 +134,11 @@ def _smallest(
     t = version.table.c
     query = select(*(t[name] for name in names)).where(condition)
     return list(connection.execute(query.order_by(IdHash(), t.invocation_id, t.row_index).limit(max_rows)).all())
+
+
+def _below(share: float) -> ColumnElement[bool]:
+    """Return the condition for the invocations with the smallest hashes: such a share of all."""
+    return true() if share >= 1 else IdHash() < literal(int(share * 2**32).to_bytes(4))
 
 
 def _frame(version: ModelVersion, columns: dict[str, Any]) -> "pd.DataFrame":

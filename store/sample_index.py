@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Index, LargeBinary
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-SHARE = 16
-_BOUND = (2**32 // SHARE).to_bytes(4).hex()
+INDEXED_SHARE = 1 / 16
+_BOUND = int(2**32 * INDEXED_SHARE).to_bytes(4).hex()
 
 
 class IdHash(ColumnElement[bytes]):

@@ -11,12 +11,17 @@ from sqlalchemy import Connection
 
 from driftline.store import schema
 from driftline.store.loader.bulk import Cells, insert_rows
-from driftline.store.payload.body_parser import BodyParser, ParsedBatch
+from driftline.store.payload.body_parser import BodyParser
 from driftline.store.payload.invocation_batch import InvocationBatch, decode
+from driftline.store.payload.parsed_batch import ParsedBatch
 from driftline.store.payload.typed_cells import Column, dtype_of, storable_text
-from driftline.store.prediction_columns import ColumnType
+from driftline.store.payload.typed_rows import TypedRows
+from driftline.store.prediction_columns import ColumnType, prediction_columns
 from driftline.store.prediction_tables import ARRAY_COLUMN, ModelVersion
+from driftline.store.records import ModelIdentity
 from driftline.store.spool.record import Kind, Record
+
+_KINDS = (Kind.INVOCATION, Kind.TYPED)
 
 RawBodies = Literal["none", "errors", "sample", "all"]
 
@@ -36,6 +41,16 @@ class Prepared:
     model: int
     invocations: InvocationBatch
     parsed: ParsedBatch
+    has_bodies: bool = True  # else the requests are typed rows
+
+
+class Parsers:
+    """What turns the records of one model into rows."""
+
+    def __init__(self, identity: ModelIdentity) -> None:
+        columns = prediction_columns(identity.signature)
+        self.bodies = BodyParser(identity.signature, columns)
+        self.typed = TypedRows(identity.signature, columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +79,29 @@ def id_hash(ids: NDArray[np.void]) -> NDArray[np.uint32]:
     return np.frombuffer(ids.tobytes(), np.dtype(">u4")).reshape(len(ids), 4)[:, 3].astype(np.uint32)
 
 
-def prepare(records: Sequence[Record], parsers: dict[int, BodyParser]) -> tuple[list[Prepared], list[Refused]]:
-    """Return the records' invocations by model, and the records that are none."""
-    refused = [Refused(r, f"kind {int(r.kind)} is unknown") for r in records if r.kind is not Kind.INVOCATION]
-    by_model: dict[int, list[Record]] = {}
+def prepare(records: Sequence[Record], parsers: dict[int, Parsers]) -> tuple[list[Prepared], list[Refused]]:
+    """Return the records' invocations by model and kind, and the records that are none."""
+    refused = [Refused(r, f"kind {int(r.kind)} is unknown") for r in records if r.kind not in _KINDS]
+    alike: dict[tuple[int, Kind], list[Record]] = {}
     for record in records:
-        if record.kind is Kind.INVOCATION:
-            by_model.setdefault(record.model, []).append(record)
+        if record.kind in _KINDS:
+            alike.setdefault((record.model, record.kind), []).append(record)
     prepared = []
-    for model, own in by_model.items():
+    for (model, kind), own in alike.items():
         batch, bad = decode([record.payload for record in own])
         refused.extend(Refused(own[position], why) for position, why in bad.items())
-        if len(batch):
-            parsed = parsers[model].parse(batch.status.tolist(), batch.content_types, batch.requests, batch.responses)
+        if kind is Kind.TYPED and len(batch):
+            whole = [record for position, record in enumerate(own) if position not in bad]
+            parsed, unread = parsers[model].typed.parse(batch.requests, batch.responses)
+            if unread:  # seldom: what can be read is read again, so that positions agree
+                refused.extend(Refused(whole[position], why) for position, why in unread.items())
+                batch, _ = decode([one.payload for position, one in enumerate(whole) if position not in unread])
+                parsed, _ = parsers[model].typed.parse(batch.requests, batch.responses)
+            prepared.append(Prepared(model, batch, parsed, has_bodies=False))
+        elif len(batch):
+            parsed = parsers[model].bodies.parse(
+                batch.status.tolist(), batch.content_types, batch.requests, batch.responses
+            )
             prepared.append(Prepared(model, batch, parsed))
     return prepared, refused
 
@@ -84,7 +109,7 @@ def prepare(records: Sequence[Record], parsers: dict[int, BodyParser]) -> tuple[
 def write(connection: Connection, version: ModelVersion, prepared: Prepared, policy: BodyPolicy) -> dict[str, Column]:
     """Insert invocations and prediction rows; return the rows' columns as they will be read back."""
     batch, parsed = prepared.invocations, prepared.parsed
-    insert_rows(connection, schema.invocation, _invocations(version, batch, parsed, policy), len(batch))
+    insert_rows(connection, schema.invocation, _invocations(version, prepared, policy), len(batch))
     columns = parsed.columns
     rows = len(parsed.owners)
     cells: dict[str, Cells] = {
@@ -128,9 +153,8 @@ def _unfolded(type_: ColumnType, cells: NDArray[np.float64]) -> Column:
     return column
 
 
-def _invocations(
-    version: ModelVersion, batch: InvocationBatch, parsed: ParsedBatch, policy: BodyPolicy
-) -> dict[str, Cells]:
+def _invocations(version: ModelVersion, prepared: Prepared, policy: BodyPolicy) -> dict[str, Cells]:
+    batch, parsed = prepared.invocations, prepared.parsed
     kept = policy.kept(batch, list(parsed.errors))
     return {
         "id": batch.ids,
@@ -147,7 +171,7 @@ def _invocations(
         "client_request_id": _headers(batch.client_request_ids),
         "error_code": _sparse(parsed.error_codes, len(batch)),
         "parse_error": _sparse(parsed.errors, len(batch)),
-        "request_body": _bodies(batch.requests, kept),
+        "request_body": _bodies(batch.requests, kept & prepared.has_bodies),
         "response_body": _bodies(batch.responses, kept),
     }
 

@@ -23,10 +23,8 @@ from driftline.store import partitions, schema
 from driftline.store.engine import writing
 from driftline.store.errors import SpoolError
 from driftline.store.failures import describe, is_store_trouble
-from driftline.store.loader.batch_rows import BodyPolicy, Prepared, Refused, prepare, write
+from driftline.store.loader.batch_rows import BodyPolicy, Parsers, Prepared, Refused, prepare, write
 from driftline.store.loader.settings import LoaderSettings
-from driftline.store.payload.body_parser import BodyParser
-from driftline.store.prediction_columns import prediction_columns
 from driftline.store.prediction_tables import ModelVersion, ensure_model_version
 from driftline.store.profile_rows import ProfileRows, lock_loading
 from driftline.store.records import now_us
@@ -77,7 +75,7 @@ class SpoolLoading:
             self._spool_id = _ensure_spool(connection, self._meta)
             self._position = _lock_position(connection, self._spool_id)
         self._reader = SpoolReader(path, self._position)
-        self._parsers: dict[int, BodyParser] = {}
+        self._parsers: dict[int, Parsers] = {}
         self._versions: dict[int, ModelVersion] = {}
         self._days: set[int] = set()
         self._profiles = ProfileRows(self._meta.uuid)
@@ -141,7 +139,7 @@ class SpoolLoading:
             identity = self._reader.model(model)
             with writing(self._engine) as connection:
                 version = ensure_model_version(connection, identity)
-            self._parsers[model] = BodyParser(identity.signature, prediction_columns(identity.signature))
+            self._parsers[model] = Parsers(identity)
             self._versions[model] = version
             self._days.clear()  # its table may be new, and have no partitions yet
         today = partitions.day_of(now_us())
@@ -186,7 +184,7 @@ class SpoolLoading:
         for model in {record.model for record in records} - self._versions.keys():
             identity = self._reader.model(model)
             version = ensure_model_version(connection, identity)  # fails again where it failed before: a poison model
-            self._parsers[model] = BodyParser(identity.signature, version.columns)
+            self._parsers[model] = Parsers(identity)
             self._versions[model] = version
         prepared, refused = prepare(records, self._parsers)
         return self._write(connection, prepared, refused)

@@ -5,10 +5,9 @@ functions (``mlflow_rows``), one body at a time. Both give the same cells.
 """
 
 import itertools
-import json
 import operator
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,33 +18,17 @@ from driftline.store.payload.answers import AnswerRows
 from driftline.store.payload.fast_rows import FastRows, Row, fast_column
 from driftline.store.payload.json_template import JsonTemplate
 from driftline.store.payload.mlflow_rows import MlflowRows
-from driftline.store.payload.typed_cells import CellMismatch, Column, typed_column
+from driftline.store.payload.parsed_batch import ParsedBatch, loads, reason
+from driftline.store.payload.typed_cells import Column, typed_column
 from driftline.store.prediction_columns import ColumnType, PredictionColumn, prediction_columns
 from driftline.store.records import Invocation, ModelIdentity
+
+__all__ = ["BodyParser", "ParsedBatch", "parse_batch"]
 
 _JSON = b"application/json"
 _TEMPLATES = 8  # kinds of bodies in a batch that are looked for
 _FEW_BODIES = 8  # are not worth looking for what they have in common
 _BYTES_AT_ONCE = 1 << 18  # stay in the cache; their bodies go the slower way where one of them is not plain JSON
-
-
-@dataclass(slots=True)
-class ParsedBatch:
-    """The prediction rows of a batch of invocations.
-
-    Attributes:
-        columns: typed columns by ``column_name``, all of one length.
-        owners: for each row, the position of its invocation in the batch.
-        row_index: for each row, its place in its request.
-        errors: position of an invocation -> why it has no rows although its answer was 2xx.
-        error_codes: position -> MLflow's ``error_code`` of an answer that was not.
-    """
-
-    columns: dict[str, Column]
-    owners: NDArray[np.int64]
-    row_index: NDArray[np.int32]
-    errors: dict[int, str] = field(default_factory=dict)
-    error_codes: dict[int, str] = field(default_factory=dict)
 
 
 def parse_batch(identity: ModelIdentity, invocations: Sequence[Invocation]) -> ParsedBatch:
@@ -99,14 +82,11 @@ class BodyParser:
             try:
                 part, rows = self._unusual(content_types[i], requests[i], responses[i])
             except Exception as error:  # a body that was answered is never worth less than its invocation
-                errors[i] = _reason(error)
+                errors[i] = reason(error)
                 continue
             parts.append(part)
             owned.append(np.full(rows, i, np.int64))
-        names = [c.column_name for c in (*self._inputs, *self._outputs)]
-        columns = {n: parts[0][n] if len(parts) == 1 else np.concatenate([part[n] for part in parts]) for n in names}
-        all_owners = np.concatenate(owned)
-        return ParsedBatch(columns, all_owners, _row_index(all_owners), errors, codes)
+        return ParsedBatch.joined(parts, owned, errors, codes)
 
     def _fast_cells(
         self, ids: list[int], requests: Sequence[bytes], responses: Sequence[bytes], unusual: list[int]
@@ -181,7 +161,7 @@ class BodyParser:
             try:
                 document, answer = orjson.loads(request), orjson.loads(response)
             except orjson.JSONDecodeError:
-                document, answer = _loads(request), _loads(response)
+                document, answer = loads(request), loads(response)
             asked = self._fast.rows(document)
             return None if asked is None else (asked, self._answers.rows(answer["predictions"], len(asked)))
         except (ValueError, KeyError, TypeError, RecursionError):
@@ -209,7 +189,7 @@ class BodyParser:
 
     def _unusual(self, content_type: bytes, request: bytes, response: bytes) -> tuple[dict[str, Column], int]:
         columns, rows, wrapped = self._mlflow.columns(content_type, request)
-        document = _loads(response)
+        document = loads(response)
         predictions = document["predictions"] if wrapped else document
         cells = list(zip(*self._answers.rows(predictions, rows), strict=True)) or [()] * len(self._outputs)
         for column, values in zip(self._outputs, cells, strict=True):
@@ -231,33 +211,9 @@ class _Cells:
         return _Cells(columns, self.owners[keep], self.letters)
 
 
-def _loads(body: bytes) -> Any:
-    """Parse JSON as Python does; orjson first, which refuses what is rare (NaN, UTF-16, lone surrogates)."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return json.loads(body)
-
-
 def _error_code(response: bytes) -> str | None:
     try:
         code = orjson.loads(response).get("error_code")
     except (orjson.JSONDecodeError, AttributeError):
         return None
     return code[:200] if isinstance(code, str) else None
-
-
-def _reason(error: Exception) -> str:
-    """Say what went wrong without a value of the request."""
-    if isinstance(error, CellMismatch):
-        return str(error)
-    return f"the body could not be turned into rows ({type(error).__name__})"
-
-
-def _row_index(owners: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Number the rows of each run of equal owners from 0."""
-    if not len(owners):
-        return np.zeros(0, np.int32)
-    starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
-    lengths = np.diff(np.r_[starts, len(owners)])
-    return (np.arange(len(owners)) - np.repeat(starts, lengths)).astype(np.int32)

@@ -64,7 +64,7 @@ class Buffer:
         self._closed = False
         self._half = ring.capacity // 2
 
-    def append(self, model: int, payload: bytes, at_us: int) -> int:
+    def append(self, model: int, payload: bytes, at_us: int, kind: int = Kind.INVOCATION) -> int:
         """Keep ``payload`` and return the sequence number that it used up.
 
         Returns:
@@ -79,16 +79,16 @@ class Buffer:
                 write, last, read = ring.positions
                 used = write + HEADER_BYTES + length - read
                 if self._detour or used > ring.capacity:
-                    return self._append_behind(model, payload, at_us, checksum)
+                    return self._append_behind(kind, model, payload, at_us, checksum)
                 seq = last + 1
-                ring.put(self._framing.header(0, model, seq, at_us, length, checksum), payload, write, seq)
+                ring.put(self._framing.header(kind, model, seq, at_us, length, checksum), payload, write, seq)
             if used > self._half:
                 self._wake.set()
             return seq
         except Exception:
             return self._give_up(at_us)
 
-    def _append_behind(self, model: int, payload: bytes, at_us: int, checksum: int) -> int:
+    def _append_behind(self, kind: int, model: int, payload: bytes, at_us: int, checksum: int) -> int:
         """Append when there is something beyond the ring, or the ring is full; the lock is held."""
         if self._closed:
             return NOT_APPENDED
@@ -96,7 +96,7 @@ class Buffer:
         if self._pending.count and not self._record_gaps(size):
             return self._drop(self.full_reason, at_us)
         seq = ring.seq + 1
-        header = self._framing.header(Kind.INVOCATION, model, seq, at_us, len(payload), checksum)
+        header = self._framing.header(kind, model, seq, at_us, len(payload), checksum)
         if not ring.overflow_write and size <= ring.free:
             ring.put(header, payload, ring.write, seq)
             return seq

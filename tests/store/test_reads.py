@@ -101,10 +101,10 @@ def test_a_sample_of_a_large_store_reads_the_rows_of_its_index_alone(engine: Eng
             connection.execute(text("ANALYZE"))
         statements: list[Any] = []
         event.listen(engine, "before_cursor_execute", lambda *a: statements.append(a[2:4]))
-        sample = sample_rows(connection, version, traffic.START_US, traffic.START_US + rows, 500)
-        ((statement, parameters),) = statements
+        sample = sample_rows(connection, version, traffic.START_US, traffic.START_US + rows, 100)
+        statement, parameters = statements[-1]
         explain = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
         plan = "\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
-    assert len(sample) == 500
-    assert abs(sample["visits"].mean() / rows - 0.5) < 0.05
+    assert len(sample) == 100
+    assert abs(sample["visits"].mean() / rows - 0.5) < 0.1
     assert ("_sample " if engine.dialect.name == "sqlite" else "_substr_") in plan, plan
