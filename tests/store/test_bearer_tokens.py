@@ -77,6 +77,15 @@ def test_a_file_that_changes_is_read_again_within_a_second(tokens: BearerTokens,
     assert tokens.holder(b"Bearer new-token") == "carol"
 
 
+def test_a_change_is_logged_with_names_alone(
+    tokens: BearerTokens, file: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    _replace(file, "carol:a-Secret\nb-Secret\n")
+    clock.now += 1.1
+    assert tokens.holder(b"Bearer a-Secret") == "carol"
+    assert [record.getMessage() for record in caplog.records] == [f"{file} was read again: tokens of carol, line 2"]
+
+
 def test_a_file_that_is_written_over_is_read_again(tokens: BearerTokens, file: Path, clock: Clock) -> None:
     file.write_text("carol:new-token\n")
     clock.now += 1.1
