@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ROOMS := store scorer monitor cli migrations dashboards alerts
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: setup servers demo test lint format check bench torture clean constraints
+.PHONY: setup servers demo test lint format check bench torture compatibility flavors clean constraints
 
 setup: $(STAMP)
 
@@ -26,11 +26,19 @@ demo: setup
 	$(BIN)/driftline demo
 
 test: setup servers
-	$(PYTEST) -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) -n 2 --dist loadfile -m "not slow and not flavors"
 
 # The long fault suite.
 torture: setup servers
 	$(PYTEST) -m slow --timeout 7200
+
+# The contract tests with the oldest and the newest MLflow, pandas and SQLAlchemy that are supported.
+compatibility: servers
+	PYTHON=$(PYTHON) ./tests/compatibility/run.sh $(VERSIONS)
+
+# Models of every framework against `mlflow models serve`, in an environment of their own, which has the frameworks.
+flavors: servers
+	PYTHON=$(PYTHON) ./tests/flavors/run.sh
 
 format: setup
 	$(BIN)/ruff format .
@@ -52,7 +60,7 @@ bench: setup servers
 	for script in benchmarks/*.py benchmarks/*/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) .typecheck build dist *.egg-info driftline-demo driftline-data
+	rm -rf $(VENV) .compat .flavors .typecheck build dist *.egg-info driftline-demo driftline-data
 
 # Freeze what was just tested; no download addresses in it.
 constraints:

@@ -32,9 +32,9 @@ def test_the_answer_is_mlflows(pairs: Pairs, case: Case) -> None:
 
 
 @pytest.mark.parametrize("path", ["/ping", "/health"])
-def test_head_answers_200_where_mlflow_answers_405(pairs: Pairs, path: str) -> None:
+def test_head_answers_200_also_where_mlflow_answers_405(pairs: Pairs, path: str) -> None:
     theirs, ours = pairs["linear"]
-    assert theirs.ask("HEAD", path).status == 405
+    assert theirs.ask("HEAD", path).status in (405, 200)  # 200 where FastAPI is as old as MLflow 3.0
     head, get = ours.ask("HEAD", path), ours.ask("GET", path)
     assert (head.status, head.body) == (200, b"")
     assert {**head.headers, "date": ""} == {**get.headers, "date": ""}

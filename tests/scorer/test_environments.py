@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import servers
-from mlflow.utils.virtualenv import _get_python_env, _get_virtualenv_name
 from scoring_servers import DriftlineServer, driftline_server
 
 from driftline.scorer.environments import EnvironmentOptions, _one_builder, enter
@@ -44,11 +43,14 @@ def test_the_server_runs_in_an_environment_of_its_own_that_keeps_the_models_pins
     server = driftline_server(
         models, str(linear), f"driftline-{manager}", "--env-manager", manager, MLFLOW_ENV_ROOT=str(root)
     )
-    server.environment = {**server.environment, "PATH": f"{server.environment['PATH']}:{_PYENV}"}
+    path = f"{server.environment['PATH']}:{_PYENV}"
+    if manager == "virtualenv" and shutil.which("pyenv", path=path) is None:
+        pytest.skip("pyenv is not installed")
+    server.environment = {**server.environment, "PATH": path}
     _build_and_serve(server)
     try:
         (environment,) = (path for path in root.iterdir() if path.is_dir())
-        assert environment.name != _get_virtualenv_name(_get_python_env(linear), linear), "that is MLflow's own"
+        assert environment.name != _mlflows_name(linear)
         for pid in (server.process.pid, *server.family()):
             assert str(environment).encode() in Path(f"/proc/{pid}/environ").read_bytes()
         assert list((environment / "lib").glob(f"python*/site-packages/{package}-{pin}.dist-info"))
@@ -59,6 +61,16 @@ def test_the_server_runs_in_an_environment_of_its_own_that_keeps_the_models_pins
         code = server.stop()
     assert code == 0
     assert [invocation.status for invocation in server.invocations()] == [200]
+
+
+def _mlflows_name(model: Path) -> str:
+    """Return the name of the environment that `mlflow models serve` makes of the model."""
+    program = (
+        "import sys; from pathlib import Path; from mlflow.utils import virtualenv as v; model = Path(sys.argv[1]); "
+        "print(v._get_virtualenv_name(v._get_python_env(model), model))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, model], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def _build_and_serve(server: DriftlineServer) -> None:

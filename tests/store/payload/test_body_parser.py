@@ -125,16 +125,19 @@ def test_json_in_all_four_forms(document: dict[str, Any], encoding: str) -> None
     assert batch.row_index.tolist() == [0, 1]
 
 
-def test_csv_and_parquet() -> None:
+@pytest.mark.parametrize("kind", ["text/csv; charset=utf-8", "application/vnd.apache.parquet"])
+def test_csv_and_parquet(kind: str) -> None:
     import pandas as pd
+    from mlflow.pyfunc.scoring_server import CONTENT_TYPES
 
+    if kind.partition(";")[0] not in CONTENT_TYPES:
+        pytest.skip("this MLflow refuses it")
     frame = pd.DataFrame({"c1": ["a", "b"], "c0": [1.5, 2.0]})
     parquet = io.BytesIO()
     frame.to_parquet(parquet)
-    for body, kind in ((frame.to_csv(index=False).encode(), b"text/csv; charset=utf-8"),
-                       (parquet.getvalue(), b"application/vnd.apache.parquet")):  # fmt: skip
-        batch = parse(identity(["double", "string"]), body, {"predictions": [0, 1]}, kind)
-        assert cells(batch) == {"in_c0": [1.5, 2.0], "in_c1": ["a", "b"], "out_prediction": [0, 1]}
+    body = frame.to_csv(index=False).encode() if kind.startswith("text/csv") else parquet.getvalue()
+    batch = parse(identity(["double", "string"]), body, {"predictions": [0, 1]}, kind.encode())
+    assert cells(batch) == {"in_c0": [1.5, 2.0], "in_c1": ["a", "b"], "out_prediction": [0, 1]}
 
 
 def test_no_rows_in_and_no_predictions_out_are_no_error() -> None:
