@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from driftline.scorer.fast_path import FastPath, Frame
 
 _EXAMPLE_ROWS = _DRAWN_ROWS = 16
-_SIZES = (2, 3, 8, 32)  # requests in a batch, and one as large as batches may become
-_MOST_REQUESTS = 1024
+_SIZES = (2, 3, 8, 32, 1024)  # rows; none is larger than batches may become, and one is as large
 _SEED = 17
 _LONGEST_SECONDS = 10.0  # of single predictions; a slow model is tried on fewer rows
 _FEWEST = 4
@@ -39,10 +38,10 @@ def batch_objection(fast_path: "FastPath", model: Any, limits: BatchLimits) -> s
         if len(alone) < 2:
             return "there are no rows to compare batches on, log the model with an `input_example`"
         order = random.Random(_SEED)  # noqa: S311 - an order
-        for size in sorted({*_SIZES, min(limits.rows, _MOST_REQUESTS)}):
-            if _differs(fast_path, [order.choice(alone) for _ in range(size)], limits.tolerance):
+        for rows in sorted({min(size, limits.rows) for size in _SIZES}):
+            if _differs(fast_path, _batch(alone, rows, order), limits.tolerance):
                 return (
-                    f"this model predicts {size} requests together otherwise than alone; what differs little may be "
+                    f"this model predicts {rows} rows together otherwise than alone; what differs little may be "
                     "allowed by DRIFTLINE_SCORER_BATCH_TOLERANCE"
                 )
     except Exception as error:
@@ -66,6 +65,14 @@ def _alone(fast_path: "FastPath", model: Any) -> list[_Alone]:
             found.append((frame, scored.body))
             key = frame.join_key
     return found
+
+
+def _batch(alone: Sequence[_Alone], rows: int, order: random.Random) -> list[_Alone]:
+    """Return requests that have so many rows together."""
+    chosen: list[_Alone] = []
+    while left := rows - sum(frame.rows for frame, _ in chosen):
+        chosen.append(order.choice([one for one in alone if one[0].rows <= left]))
+    return chosen
 
 
 def _differs(fast_path: "FastPath", chosen: Sequence[_Alone], tolerance: float) -> bool:
