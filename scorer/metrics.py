@@ -139,9 +139,9 @@ class ScorerCollector(Collector):
 
     def _about_tee(self, totals: Totals, state: TeeState) -> Iterator[Metric]:
         dropped = {**state.dropped, _ENCODE_ERROR: totals.tee_failed}
-        results = {"enqueued": totals.enqueued, "dropped": sum(dropped.values())}
+        results = {"enqueued": totals.enqueued, "dropped": sum(state.dropped.values())}
         if state.books_known:
-            results["answered"] = state.answered + totals.tee_failed
+            results["answered"] = state.answered
             results["stored"], results["quarantined"] = state.stored, sum(state.quarantined.values())
         yield self._family("tee_records_total", [({**self._name, "result": r}, n) for r, n in results.items()])
         set_aside = [({**self._name, "reason": r}, n) for r, n in state.quarantined.items()]

@@ -7,15 +7,16 @@ Invariants
 - Looking takes at most a twentieth of the time, however long the backlog is.
 - The counts go on where they were after a restart: they are those of the home's spools, loaded ones included. Before
   the database has answered for the first time, what was stored and answered is not told rather than told as 0.
-- What is told at one look adds up: answered = stored + in memory + on disk + dropped.
+- What is told at one look adds up, answered = stored + in memory + on disk + dropped, and no count falls: what a
+  loader removes between two steps of a look is neither missed nor taken for damage.
 """
 
 import logging
 import shutil
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,10 +29,13 @@ from driftline.store.errors import SpoolError
 from driftline.store.spool.adoption import spools
 from driftline.store.spool.inspect import SpoolState, first_position, inspect
 from driftline.store.spool.loaded import loaded_spools
+from driftline.store.spool.reader import Position
+from driftline.store.spool.segment import segment_numbers
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool_ledger import SpoolLedger, ledgers
 
 _SHARE_OF_TIME = 1 / 20
+_TRIES = 3
 
 _log = logging.getLogger("driftline.scorer")
 
@@ -65,6 +69,20 @@ class TeeState:
     available_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the database holds of a spool, and what the spool holds behind that position; None when it is gone."""
+
+    ledger: SpoolLedger | None
+    state: SpoolState | None
+
+    @property
+    def answered(self) -> int:
+        if self.state is not None:
+            return self.state.answered
+        return self.ledger.position.seq if self.ledger else 0
+
+
 class SpoolWatch:
     """Looks at the spools of one home while ``running``; ``state`` is the newest result."""
 
@@ -73,9 +91,9 @@ class SpoolWatch:
         self._store_url = store_url
         self._folder = folder
         self._settings = settings
-        self._booked: dict[str, SpoolLedger] = {}
         self._books_known = False
-        self._seen: set[str] = set()
+        self._booked: dict[str, SpoolLedger] = {}
+        self._told: dict[str, _Told] = {}
         self._stop = threading.Event()
 
     @contextmanager
@@ -101,32 +119,53 @@ class SpoolWatch:
         engine.dispose()
 
     def look(self, engine: Engine) -> None:
-        """Renew ``state``."""
-        paths = spools(self._folder)
-        self._seen |= {path.name for path in paths} | loaded_spools(self._folder)
-        with suppress(DBAPIError):  # the loader says so in its log
-            self._booked.update(ledgers(engine, self._seen))
-            self._books_known = True
-        self.state = self._sum([state for path in paths if (state := self._inspect(path))])
+        """Renew ``state``; a spool that is loaded faster than it can be counted stays as it was told last."""
+        paths = {path.name: path for path in spools(self._folder)}
+        seen = self._told.keys() | paths.keys() | loaded_spools(self._folder)
+        left = dict(paths)
+        for _ in range(_TRIES):
+            answered = self._read_books(engine, seen)
+            left = {uuid: path for uuid, path in left.items() if not self._inspect(path)}
+            if not left or not answered:
+                break
+        for uuid in self._booked.keys() - paths.keys():
+            self._told[uuid] = _Told(self._booked[uuid], None)
+        self.state = self._sum()
 
-    def _inspect(self, path: Path) -> SpoolState | None:
-        booked = self._booked.get(path.name)
+    def _read_books(self, engine: Engine, seen: Collection[str]) -> bool:
+        """Return whether the database told what it holds."""
         try:
-            if booked is None and not self._books_known:  # nobody says what was loaded; it is not there any more
-                return inspect(path, first_position(path))
-            return inspect(path, booked.position if booked else None)
-        except (SpoolError, FileNotFoundError):  # loaded and removed since it was listed, or too fast for this time
-            return None
+            self._booked.update(ledgers(engine, seen))
+        except DBAPIError:  # the loader says so in its log
+            return False
+        self._books_known = True
+        return True
 
-    def _sum(self, states: list[SpoolState]) -> TeeState:
-        booked, here = self._booked.values(), {state.uuid for state in states}
-        settled = sum(ledger.position.seq for uuid, ledger in self._booked.items() if uuid not in here)
+    def _inspect(self, path: Path) -> bool:
+        """Note what a spool holds behind its position; return False where the position is not that of the segments."""
+        ledger = self._booked.get(path.name)
+        try:
+            if ledger is not None or self._books_known:
+                position = ledger.position if ledger else Position()
+            else:  # nobody says what was loaded; it is not there any more
+                position = first_position(path)
+            state = inspect(path, position)
+            if next(iter(segment_numbers(path)), 0) > max(1, position.segment):  # else they were there all the while
+                return False
+        except (SpoolError, FileNotFoundError):  # loaded and removed since it was listed, or too fast for this time
+            return False
+        self._told[path.name] = _Told(ledger, state)
+        return True
+
+    def _sum(self) -> TeeState:
+        booked = [told.ledger for told in self._told.values() if told.ledger]
+        states = [told.state for told in self._told.values() if told.state]
         known = self._books_known
         used = sum(state.bytes for state in states)
         free = shutil.disk_usage(self._folder).free - self._settings.min_free_bytes
         return TeeState(
             books_known=known,
-            answered=settled + sum(state.answered for state in states) if known else 0,
+            answered=sum(told.answered for told in self._told.values()) if known else 0,
             stored=sum(ledger.stored for ledger in booked),
             quarantined=summed(ledger.quarantined_by_reason for ledger in booked),
             dropped=summed([*(ledger.dropped for ledger in booked), *(state.dropped for state in states)]),

@@ -18,7 +18,7 @@ from driftline.store.loader.settings import LoaderSettings
 from driftline.store.migrate import upgrade
 from driftline.store.records import Arm, Invocation, ModelIdentity, new_invocation_id
 from driftline.store.spool.layout import Meta
-from driftline.store.spool.reader import SpoolReader
+from driftline.store.spool.reader import Position, SpoolReader
 from driftline.store.spool.record import Framing, Kind
 from driftline.store.spool.segment import Segment, segment_numbers
 from driftline.store.spool.segment_file import PlainSegment
@@ -137,9 +137,13 @@ def test_what_is_told_at_one_look_adds_up(store_url: str, spool: Spool) -> None:
 
     thread = threading.Thread(target=append)
     thread.start()
+    before = TeeState()
     for _ in range(15):
         watch.look(engine)
         assert balanced(watch.state), watch.state
+        assert (watch.state.answered, watch.state.stored) >= (before.answered, before.stored)
+        assert watch.state.dropped == {}
+        before = watch.state
         loader.load_once()
     ended.set()
     thread.join()
@@ -211,3 +215,21 @@ def test_a_huge_backlog_is_not_read_to_be_told(spool: Spool, store_url: str, mon
     assert watch.state.on_disk == 2005
     assert sum(map(len, read)) < 3 * 104_000
     engine.dispose()
+
+
+def test_what_a_loader_removes_unseen_is_not_taken_for_damage(store_url: str, spool: Spool) -> None:
+    """The database answers the loader and not the watch; segments that the watch knows of are gone."""
+    engine = open_engine(store_url)
+    upgrade(engine)
+    spool.close()
+    watch = watch_of(store_url, spool)
+    watch.look(engine)
+    before = watch.state
+    assert (before.answered, before.on_disk) == (5, 5)
+    Segment.create(spool.folder, spool.uuid, 6).close()
+    SpoolReader(spool.folder).delete_consumed(Position(2, 64, 5))
+    nowhere = open_engine(f"postgresql+psycopg://nobody@127.0.0.1:{servers.free_port()}/nothing", probe=False)
+    watch.look(nowhere)
+    assert (watch.state.answered, watch.state.on_disk, watch.state.dropped) == (5, 5, {})
+    engine.dispose()
+    nowhere.dispose()
