@@ -12,7 +12,7 @@ import pytest
 import servers
 from scoring_servers import DriftlineServer, driftline_server
 
-from driftline.scorer.environments import EnvironmentOptions, _one_builder, enter
+from driftline.scorer.environments import EnvironmentOptions, _one_builder, _requirements, enter
 from driftline.scorer.own_package import own_requirement
 from driftline.store.errors import ConfigurationError
 
@@ -132,6 +132,17 @@ def test_requirements_that_leave_no_room_for_driftline_are_refused(models: Path,
 def test_a_disabled_creation_serves_from_this_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_DISABLE_ENV_CREATION", "true")
     enter(EnvironmentOptions("conda", "models:/nothing/1"), ["serve"])
+
+
+@pytest.mark.parametrize(("install_mlflow", "kept"), [(False, ["mlflow==3.0.0", "six"]), (True, ["six"])])
+def test_the_models_mlflow_counts_unless_this_one_is_put_there(
+    tmp_path: Path, install_mlflow: bool, kept: list[str]
+) -> None:
+    (tmp_path / "requirements.txt").write_text("mlflow==3.0.0\nsix\n")
+    (tmp_path / "local-1.0-py3-none-any.whl").touch()
+    with _requirements(EnvironmentOptions("uv", "models:/x/1", install_mlflow), tmp_path) as file:
+        assert file.read_text().splitlines() == kept
+        assert (file.parent / "local-1.0-py3-none-any.whl").exists(), "which a requirement may name"
 
 
 def test_one_process_builds_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
