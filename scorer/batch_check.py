@@ -35,7 +35,7 @@ def batch_objection(fast_path: "FastPath", model: Any, limits: BatchLimits) -> s
     """
     try:
         alone = _alone(fast_path, model)
-        if len(alone) < 2:
+        if sum(frame.rows == 1 for frame, _ in alone) < 2:
             return "there are no rows to compare batches on, log the model with an `input_example`"
         order = random.Random(_SEED)  # noqa: S311 - an order
         for rows in sorted({min(size, limits.rows) for size in _SIZES}):
@@ -68,8 +68,9 @@ def _alone(fast_path: "FastPath", model: Any) -> list[_Alone]:
 
 
 def _batch(alone: Sequence[_Alone], rows: int, order: random.Random) -> list[_Alone]:
-    """Return requests that have so many rows together."""
-    chosen: list[_Alone] = []
+    """Return requests that have so many rows together, two of them at least where that can be."""
+    single = [one for one in alone if one[0].rows == 1]
+    chosen = [order.choice(single)]
     while left := rows - sum(frame.rows for frame, _ in chosen):
         chosen.append(order.choice([one for one in alone if one[0].rows <= left]))
     return chosen
