@@ -1,6 +1,7 @@
 """How fast the loader moves a spool into SQL, against what the engine itself can take.
 
-    python benchmarks/loading.py [--requests 200000] [--rows 1] [--columns 20] [--rounds 3] [--profiles] [ENGINE ...]
+    python benchmarks/loading.py [--requests 200000] [--rows 1] [--columns 20] [--rounds 3] [--profiles] [--typed]
+                                 [ENGINE ...]
 
 Prints one JSON object per engine: requests and rows per second of the loader end to end (read, check, parse, rows,
 profiles, position, delete) and of the ceiling, which is one binary COPY (PostgreSQL) or one executemany (SQLite) of the
@@ -9,6 +10,7 @@ same prediction rows, ready made, into the same table in the same run; medians o
 
 import argparse
 import json
+import os
 import random
 import resource
 import statistics
@@ -32,12 +34,15 @@ from driftline.store import migrate
 from driftline.store.engine import open_engine, writing
 from driftline.store.loader.bulk import insert_rows
 from driftline.store.loader.loader import Loader, LoaderSettings
+from driftline.store.prediction_columns import prediction_columns
 from driftline.store.prediction_tables import ModelVersion, ensure_model_version
 from driftline.store.profile.reference import build_reference
 from driftline.store.records import ModelIdentity, now_us
 from driftline.store.references import save_reference
+from driftline.store.spool.record import Kind
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
+from driftline.store.typed_payload import TypedLayout
 
 _REST_BYTES = 8 << 20  # the spool's writer is given time after so many
 
@@ -48,15 +53,23 @@ def model(columns: int) -> ModelIdentity:
     return ModelIdentity(name="bench", version="1", uri="u", signature=traffic.signature(inputs, output))
 
 
-def fill(folder: Path, identity: ModelIdentity, requests: int, rows: int, columns: int) -> None:
+def fill(folder: Path, identity: ModelIdentity, requests: int, rows: int, columns: int, typed: bool = False) -> None:
     """Append requests of random rows, 1500 a second by their clocks."""
     rng = random.Random(1)  # noqa: S311 - made-up features
     names = [f"feature_{i}" for i in range(columns)]
+    layout = TypedLayout.of(prediction_columns(identity.signature))
+    assert layout is not None
     bodies = []
     for _ in range(500):
         data = [[rng.gauss(0, 1) for _ in names] for _ in range(rows)]
-        body = json.dumps({"dataframe_split": {"columns": names, "data": data}}).encode()
-        bodies.append((body, json.dumps({"predictions": [rng.random() for _ in range(rows)]}).encode()))
+        answer = [rng.random() for _ in range(rows)]
+        if typed:
+            packed = layout.pack_blocks([np.array(data).T], [np.array(answer)], rows)
+            assert packed is not None
+            bodies.append((packed, b""))
+        else:
+            body = json.dumps({"dataframe_split": {"columns": names, "data": data}}).encode()
+            bodies.append((body, json.dumps({"predictions": answer}).encode()))
     folder.mkdir(parents=True)
     spool = Spool.open(folder, SpoolSettings(ring_bytes=64 << 20, overflow_bytes=1 << 30, min_free_bytes=0))
     index = spool.declare_model(identity)
@@ -65,7 +78,7 @@ def fill(folder: Path, identity: ModelIdentity, requests: int, rows: int, column
         at_us = start + i * 667
         body, answer = bodies[i % len(bodies)]
         payload = traffic.invocation(body, answer, at_us=at_us).pack()
-        spool.append(index, payload, at_us)
+        spool.append(index, payload, at_us, Kind.TYPED if typed else Kind.INVOCATION)
         until_rest -= len(payload)
         if until_rest < 0:
             time.sleep(0.05)
@@ -111,7 +124,9 @@ def measure(url: str, arguments: argparse.Namespace) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             loader = Loader(engine, Path(folder) / "spool", LoaderSettings())
             loader.load_once()  # its hourly upkeep is not what is measured
-            fill(Path(folder) / "spool", identity, arguments.requests, arguments.rows, arguments.columns)
+            fill(
+                Path(folder) / "spool", identity, arguments.requests, arguments.rows, arguments.columns, arguments.typed
+            )
             ceilings.append(ceiling(engine, version, min(arguments.requests * arguments.rows, 200_000)))
             begun, cpu = time.perf_counter(), time.process_time()
             report = loader.load_once()
@@ -122,11 +137,13 @@ def measure(url: str, arguments: argparse.Namespace) -> dict[str, Any]:
     rows_a_second = statistics.median(run[1] for run in loaded)
     return {
         "engine": engine.dialect.name, "rows_a_request": arguments.rows, "profiles": arguments.profiles,
+        "typed": arguments.typed,
         "requests_per_second": round(statistics.median(run[0] for run in loaded)),
         "rows_per_second": round(rows_a_second),
         "requests_per_cpu_second": round(statistics.median(run[2] for run in loaded)),
         "ceiling_rows_per_second": round(statistics.median(ceilings)),
         "ratio": round(rows_a_second / statistics.median(ceilings), 3),
+        "load_average": round(os.getloadavg()[0], 1),
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }  # fmt: skip
 
@@ -148,7 +165,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1)
     parser.add_argument("--columns", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--profiles", action="store_true")
+    parser.add_argument("--profiles", action="store_true", help="count the rows into profiles, too")
+    parser.add_argument("--typed", action="store_true", help="records as a scorer appends them that leaves bodies out")
     arguments = parser.parse_args()
     for kind in arguments.engines:
         with database(kind) as url:
