@@ -44,6 +44,7 @@ class Layout:
         self.names = tuple(types)
         self.groups = tuple(self._group(type_, types) for type_ in ScalarType if type_ in types.values())
         self._columns = pd.Index(list(self.names))
+        self._is_frozen = _freeze(self._columns)
         self._text_dtype = text_dtype
         self._text_is_plain = text_dtype == np.dtype(object)
         self._one_block = len(self.groups) == 1 and self._is_plain(self.groups[0])
@@ -66,14 +67,14 @@ class Layout:
         )
 
     def data_frame(self, blocks: Blocks, rows: int, labels: list[int] | None) -> pd.DataFrame:
-        """Return a new frame that shares nothing with ``blocks`` or with another frame.
+        """Return a new frame: what a model does to it is seen neither in ``blocks`` nor in another frame.
 
         Args:
             blocks: per group, shape (columns of the group, rows).
             labels: the row index; None for 0, 1, 2 and so on.
         """
         index = pd.RangeIndex(rows) if labels is None else pd.Index(labels)
-        columns = self._columns.copy(deep=True)  # a model can rename columns in place, in its own frame only
+        columns = self._columns.view() if self._is_frozen else self._columns.copy(deep=True)
         if create_dataframe_from_blocks is not None:
             return create_dataframe_from_blocks(list(self._parts(blocks)), index=index, columns=columns)
         if self._one_block:
@@ -92,3 +93,17 @@ class Layout:
             make = self._text_dtype.construct_array_type()._from_sequence
             for row, position in zip(block, group.positions, strict=True):
                 yield make(row, dtype=self._text_dtype), np.array([position])
+
+
+def _freeze(index: pd.Index) -> bool:
+    """Make the memory of column names read-only where pandas can, and look them up once.
+
+    Frames may share frozen names, with the lookup table that would take 30 µs to build again. A model that writes into
+    that memory, as ``columns.values[0] = ...``, gets an error then, and MLflow's own function answers its request.
+    """
+    index.array._readonly = True
+    try:
+        index.values[0] = index[0]
+    except ValueError:
+        return bool(index.is_unique and index[0] in index)
+    return False
