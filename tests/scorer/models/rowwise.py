@@ -15,7 +15,7 @@ class Rowwise(mlflow.pyfunc.PythonModel):
         if "sleep" in acts:
             time.sleep(float(os.environ.get("ROWWISE_SLEEP_SECONDS", "3")))
         if "spin" in acts:
-            end = time.monotonic() + 1.5
+            end = time.monotonic() + 2.5
             while time.monotonic() < end:
                 pass
         if "short" in acts:
