@@ -18,7 +18,7 @@ from driftline.store.errors import SpoolError
 from driftline.store.records import ModelIdentity
 from driftline.store.spool.layout import MODELS_NAME, Meta
 from driftline.store.spool.record import DAMAGED, HEADER_BYTES, Framing, Gap, Kind, Record
-from driftline.store.spool.segment import SEGMENT_HEADER_BYTES, SegmentHeader, remove_segment, segment_numbers
+from driftline.store.spool.segment import SEGMENT_HEADER_BYTES, SegmentHeader, remove_segments, segment_numbers
 from driftline.store.spool.segment_file import open_segment
 
 _READ_BYTES: Final = 4 << 20
@@ -94,10 +94,7 @@ class SpoolReader:
 
     def delete_consumed(self, position: Position) -> int:
         """Remove the segments that lie wholly before ``position`` and return how many they were."""
-        numbers = [n for n in segment_numbers(self.path) if n < position.segment]
-        for number in numbers:
-            remove_segment(self.path, number)
-        return len(numbers)
+        return remove_segments(self.path, position.segment)
 
     def _read_segment(self, collector: "_Collector", number: int, *, is_sealed: bool) -> None:
         with open_segment(self.path, number, self._framing) as segment:

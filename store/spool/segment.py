@@ -92,10 +92,18 @@ def segment_bytes(folder: Path) -> int:
         return sum(entry.stat().st_size for entry in entries if SEGMENT_SUFFIX in entry.name)
 
 
-def remove_segment(folder: Path, number: int) -> None:
-    """Remove a segment in whatever form, and what is kept beside it."""
-    for path in (summary_path(folder, number), compressed_path(folder, number), segment_path(folder, number)):
-        path.unlink(missing_ok=True)
+def remove_segments(folder: Path, before: int) -> int:
+    """Remove the segments with smaller numbers in whatever form, with what is kept beside them; return how many."""
+    found: dict[int, list[str]] = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            stem = entry.name.partition(".")[0]
+            if stem.isdigit() and int(stem) < before:
+                found.setdefault(int(stem), []).append(entry.name)
+    for number in sorted(found):
+        for name in found[number]:
+            (folder / name).unlink(missing_ok=True)
+    return len(found)
 
 
 class Segment:
