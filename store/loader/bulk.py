@@ -19,6 +19,8 @@ _COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_TRAILER = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 _FLOAT8_OID = 701
+_ROWS_A_STATEMENT = 16
+_FEWEST_VARIABLES = 999  # that any build of SQLite takes in one statement
 
 Cells = NDArray[Any] | list[Any]
 
@@ -40,11 +42,14 @@ def insert_rows(connection: Connection, table: Table, columns: Mapping[str, Cell
     if connection.dialect.name == "postgresql":
         _copy(connection, table, columns, rows)
     else:
-        _executemany(connection, table, columns)
+        _executemany(connection, table, columns, rows)
 
 
-def _executemany(connection: Connection, table: Table, columns: Mapping[str, Cells]) -> None:
-    """Bind only what varies: a column of one whole number is written into the statement, one of NULL left out."""
+def _executemany(connection: Connection, table: Table, columns: Mapping[str, Cells], count: int) -> None:
+    """Bind only what varies: a column of one whole number is written into the statement, one of NULL left out.
+
+    Several rows a statement spare SQLite a third of its work.
+    """
     values: list[str] = []
     names: list[str] = []
     varying: list[Iterable[Any]] = []
@@ -59,8 +64,14 @@ def _executemany(connection: Connection, table: Table, columns: Mapping[str, Cel
         if not constant:
             varying.append(listed)
     driver: Any = connection.connection.driver_connection
-    statement = f'INSERT INTO "{table.name}" ({", ".join(names)}) VALUES ({", ".join(values)})'  # noqa: S608 - see above
-    driver.executemany(statement, zip(*varying, strict=True)).close()
+    statement = f'INSERT INTO "{table.name}" ({", ".join(names)}) VALUES '  # noqa: S608 - see above
+    one = f"({', '.join(values)})"
+    at_once = max(1, min(_ROWS_A_STATEMENT, _FEWEST_VARIABLES // len(varying)))
+    rows = zip(*varying, strict=True)
+    cells = itertools.chain.from_iterable(itertools.islice(rows, count // at_once * at_once))
+    many = zip(*[cells] * (at_once * len(varying)), strict=True)
+    driver.executemany(statement + ", ".join([one] * at_once), many).close()
+    driver.executemany(statement + one, rows).close()
 
 
 def _listed(cells: Cells) -> list[Any]:
