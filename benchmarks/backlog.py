@@ -3,10 +3,10 @@
     python benchmarks/backlog.py [--rows 10000000] [--rows-a-request 100] [--columns 20] [--folder /tmp] [ENGINE ...]
 
 Fills a spool, starts the loader's own process on it, and waits until all of it is stored. Prints one JSON object per
-engine: rows per second; seconds per million rows in the first and in the last quarter (catching up is linear where
-they are alike); the process's peak memory; seconds of a sample of 50,000 rows, the first time and the median of five;
-bytes on disk, indexes included, per invocation and per prediction row. Needs about 450 bytes of disk a row for the
-spool (650 with one row a request) and 250 (500) for the store.
+engine: rows per second; seconds per million rows in each quarter, by the clock and of the processor (catching up is
+linear where the last is as the first); the process's peak memory; seconds of a sample of 50,000 rows, the first time
+and the median of five; bytes on disk, indexes included, per invocation and per prediction row. Needs about 450 bytes
+of disk a row for the spool (650 with one row a request) and 260 (500) for the store.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +39,24 @@ SAMPLE_ROWS = 50_000
 POLL_SECONDS = 0.25
 
 
-def catch_up(engine: Engine, url: str, home: Path, requests: int) -> tuple[list[tuple[float, int]], int]:
-    """Run the loader's process until ``requests`` are stored; return (seconds, requests stored) and its peak KiB."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen of the loader at one moment: seconds since its start, of its processor, and requests stored."""
+
+    seconds: float
+    processor_seconds: float
+    stored: int
+
+
+def catch_up(engine: Engine, url: str, home: Path, requests: int) -> tuple[list[Look], int]:
+    """Run the loader's process until ``requests`` are stored; return what was seen of it, and its peak KiB."""
     environment = os.environ | {"DRIFTLINE_HOME": str(home), "DRIFTLINE_STORE": url}
     position = schema.spool_position.c
     counts = select(func.coalesce(func.sum(position.stored), 0), func.coalesce(func.sum(position.dropped), 0))
     begun = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "driftline.store.loader.process"], env=environment, cwd=home)
-    progress: list[tuple[float, int]] = []
-    while not progress or progress[-1][1] < requests:
+    progress: list[Look] = []
+    while not progress or progress[-1].stored < requests:
         if process.poll() is not None:
             raise RuntimeError(f"the loader ended with {process.returncode}")
         with engine.connect() as connection:
@@ -54,25 +64,32 @@ def catch_up(engine: Engine, url: str, home: Path, requests: int) -> tuple[list[
         if dropped:
             process.kill()
             raise RuntimeError(f"{dropped} requests never reached the spool: its writer was given too little time")
-        progress.append((time.perf_counter() - begun, int(stored)))
+        progress.append(Look(time.perf_counter() - begun, processor_seconds(process.pid), int(stored)))
         time.sleep(POLL_SECONDS)
     process.send_signal(signal.SIGTERM)
     _, _, usage = os.wait4(process.pid, 0)
     return progress, usage.ru_maxrss
 
 
-def seconds_at(progress: list[tuple[float, int]], requests: float) -> float:
+def processor_seconds(pid: int) -> float:
+    """Return what a process has used so far, all its threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def seconds_at(progress: list[Look], requests: float, clock: str) -> float:
     """Return when so many were stored, between two looks by a straight line."""
-    for (before, low), (after, high) in itertools.pairwise(progress):
-        if low <= requests <= high and high > low:
-            return before + (after - before) * (requests - low) / (high - low)
-    return progress[-1][0]
+    for before, after in itertools.pairwise(progress):
+        if before.stored <= requests <= after.stored and after.stored > before.stored:
+            part = (requests - before.stored) / (after.stored - before.stored)
+            return float(getattr(before, clock) + (getattr(after, clock) - getattr(before, clock)) * part)
+    return float(getattr(progress[-1], clock))
 
 
-def quarters(progress: list[tuple[float, int]], requests: int, rows: int) -> list[float]:
+def quarters(progress: list[Look], requests: int, rows: int, clock: str) -> list[float]:
     """Return seconds per million rows of each quarter; the start of the process is in none."""
-    begin = next(count for _, count in progress if count)
-    marks = [seconds_at(progress, begin + (requests - begin) * part / 4) for part in range(5)]
+    begin = next(look.stored for look in progress if look.stored)
+    marks = [seconds_at(progress, begin + (requests - begin) * part / 4, clock) for part in range(5)]
     millions = rows / requests * (requests - begin) / 4 / 1e6
     return [round((end - start) / millions, 2) for start, end in itertools.pairwise(marks)]
 
@@ -122,8 +139,10 @@ def measure(url: str, folder: Path, arguments: argparse.Namespace) -> dict[str, 
     engine.dispose()
     return {
         "engine": engine.dialect.name, "rows": rows, "rows_a_request": arguments.rows_a_request,
-        "rows_per_second": round(rows / progress[-1][0]),
-        "seconds_per_million_rows_by_quarter": quarters(progress, requests, rows),
+        "rows_per_second": round(rows / progress[-1].seconds),
+        "rows_per_processor_second": round(rows / progress[-1].processor_seconds),
+        "seconds_per_million_rows_by_quarter": quarters(progress, requests, rows, "seconds"),
+        "processor_seconds_per_million_rows_by_quarter": quarters(progress, requests, rows, "processor_seconds"),
         "peak_memory_mib": peak_kib >> 10,
         "sample_seconds_first": round(taken[0], 2), "sample_seconds": round(statistics.median(taken[1:]), 2),
         "spool_bytes_a_row": round(spool_bytes / rows, 1),
