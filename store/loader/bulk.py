@@ -68,8 +68,8 @@ def _executemany(connection: Connection, table: Table, columns: Mapping[str, Cel
     one = f"({', '.join(values)})"
     at_once = max(1, min(_ROWS_A_STATEMENT, _FEWEST_VARIABLES // len(varying)))
     rows = zip(*varying, strict=True)
-    cells = itertools.chain.from_iterable(itertools.islice(rows, count // at_once * at_once))
-    many = zip(*[cells] * (at_once * len(varying)), strict=True)
+    laid = itertools.chain.from_iterable(itertools.islice(rows, count // at_once * at_once))
+    many = zip(*[laid] * (at_once * len(varying)), strict=True)
     driver.executemany(statement + ", ".join([one] * at_once), many).close()
     driver.executemany(statement + one, rows).close()
 
