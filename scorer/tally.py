@@ -47,6 +47,7 @@ _REJECTED = 9
 _BATCHING = _REJECTED + len(REJECTIONS)
 _STAGES = _BATCHING + 1
 _STAGE_WORDS = histogram_words(STAGE_BUCKETS_US)
+_STAGE_PLACE = {stage: _STAGES + i * _STAGE_WORDS for i, stage in enumerate(STAGES)}
 _REQUEST_ROWS = _STAGES + len(STAGES) * _STAGE_WORDS
 _TABLE = _REQUEST_ROWS + histogram_words(ROW_BUCKETS)
 # One row of the table: key, sum of microseconds, one count per bucket and one beyond the last.
@@ -147,7 +148,7 @@ class Tally:
         observe(self._words, _REQUEST_ROWS, ROW_BUCKETS, rows)
 
     def took(self, stage: Stage, duration_us: int) -> None:
-        observe(self._words, _STAGES + STAGES.index(stage) * _STAGE_WORDS, STAGE_BUCKETS_US, duration_us)
+        observe(self._words, _STAGE_PLACE[stage], STAGE_BUCKETS_US, duration_us)
 
     def batching(self, state: Batching) -> None:
         self._words[_BATCHING] = BATCHING.index(state)

@@ -16,6 +16,7 @@ from typing import Self
 
 import orjson
 
+from driftline.scorer.access_log import AccessLines
 from driftline.scorer.asgi import ScoringLayer
 from driftline.scorer.door import Door
 from driftline.scorer.hot_swap import HotSwap
@@ -79,6 +80,7 @@ def create_app() -> ScoringLayer:
     """Load the model, open the spool and return the application; a failure ends the process for good."""
     tie_to_parent(os.getppid())
     _log_to_stderr()
+    AccessLines.install()
     try:
         layer = _load(WorkerOrder.from_environment())
         # What is loaded now stays for long: a full collection over it would stall answers by 0.15 s. A version that is
