@@ -19,6 +19,7 @@ _COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_TRAILER = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 _FLOAT8_OID = 701
+_ROWS_A_WRITE = 4096
 _ROWS_A_STATEMENT = 16
 _FEWEST_VARIABLES = 999  # that any build of SQLite takes in one statement
 
@@ -104,7 +105,10 @@ def _copy(connection: Connection, table: Table, columns: Mapping[str, Cells], ro
     driver: Any = connection.connection.driver_connection
     with driver.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT BINARY)') as copy:
         copy.write(_COPY_HEADER)
-        copy.write(_rows(fixed, list(varying.values()), rows))
+        for start in range(0, rows, _ROWS_A_WRITE):  # the server takes these while the next are laid out
+            part = slice(start, min(start + _ROWS_A_WRITE, rows))
+            texts = [fields[part] for fields in varying.values()]
+            copy.write(_rows([column.part(part) for column in fixed], texts, part.stop - start))
         copy.write(_COPY_TRAILER)
 
 
@@ -115,6 +119,10 @@ class _Fixed:
 
     def __init__(self, name: str, cells: NDArray[Any], missing: NDArray[np.bool_] | None, framed: bool = False) -> None:
         self.name, self.cells, self.missing, self.framed = name, cells, missing, framed
+
+    def part(self, rows: slice) -> "_Fixed":
+        missing = None if self.missing is None else self.missing[rows]
+        return _Fixed(self.name, self.cells[rows], missing, self.framed)
 
 
 def _fixed(name: str, type_: types.TypeEngine[Any], cells: Cells) -> _Fixed:
