@@ -11,16 +11,18 @@ Invariants
 """
 
 import asyncio
+import functools
 import gc
 import logging
 import os
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from driftline.scorer.asgi import ScoringLayer
 from driftline.scorer.load_reports import LoadReport, ReportPipe, State
@@ -35,6 +37,7 @@ from driftline.store.records import Arm, now_us
 _LOOK_SECONDS = 0.2
 _RELEASE_PAUSES_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _LONGEST_REASON = 300
+_WEB_FRAMEWORK = ("fastapi", "starlette")
 
 T = TypeVar("T")
 Load = Callable[[ModelOrder], ServedModel]
@@ -50,7 +53,7 @@ class _NotLoaded(Exception):
 class _Retired:
     """What is left to know of a version that was replaced; it keeps nothing of it alive."""
 
-    app: "weakref.ref[Any]"
+    model: "weakref.ref[object]"
     tally: Tally
     path: Path
     version: str
@@ -125,6 +128,9 @@ class HotSwap:
         except _NotLoaded as error:
             _log.error("version %s is not served: %s", order.identity.version, error)
             self._say(order, "failed", begin, str(error))
+            loaded = None
+        if loaded is None:
+            await _in_thread(_collect)
             return
         self._renew()
         if not self._orders.wants(order):  # withdrawn meanwhile
@@ -141,14 +147,20 @@ class HotSwap:
         Raises:
             _NotLoaded: it cannot serve.
         """
-        beside = {serving.path for serving in self._serving.values()} - {order.path}
         try:
-            with own_code(order.path, beside):
-                loaded = self._load(order)
-                warm_up(loaded.app, order.path, order.identity, self._layer.model(order.arm).app)
+            loaded = self._load_and_try(order)
         except BaseException as error:  # SystemExit too: a model that ends the process ends its loading only
-            raise _NotLoaded(_one_line(error)) from None
-        gc.freeze()  # as at the start: collections pass it over
+            reason = _one_line(error)
+        else:
+            gc.freeze()  # as at the start: collections pass it over
+            return loaded
+        raise _NotLoaded(reason)  # after the handler: the error holds what was loaded halfway
+
+    def _load_and_try(self, order: ModelOrder) -> ServedModel:
+        beside = {serving.path for serving in self._serving.values()} - {order.path}
+        with own_code(order.path, beside):
+            loaded = self._load(order)
+            warm_up(loaded.app, order.path, order.identity, self._layer.model(order.arm).app)
         return loaded
 
     def _swap(self, loaded: ServedModel, order: ModelOrder, seconds: float) -> _Retired:
@@ -166,7 +178,7 @@ class HotSwap:
         return self._retire(before, serving)
 
     def _retire(self, model: ServedModel, order: ModelOrder) -> _Retired:
-        return _Retired(weakref.ref(model.app), model.tally, order.path, order.identity.version)
+        return _Retired(weakref.ref(model.model), model.tally, order.path, order.identity.version)
 
     async def _release(self, retired: _Retired) -> None:
         """Wait for the last request of the old version and free its memory."""
@@ -177,7 +189,7 @@ class HotSwap:
             if not any(serving.path == retired.path for serving in self._serving.values()):
                 forget_code(retired.path)
             await _in_thread(_collect)
-            if retired.app() is None:
+            if retired.model() is None:
                 return
         _log.warning("version %s is still in memory: something holds it", retired.version)
 
@@ -188,9 +200,19 @@ class HotSwap:
 
 def _collect() -> None:
     """Collect everything, once: what was frozen at the start is a part of it, and the old version lies in there."""
+    _forget_endpoints()
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+
+
+def _forget_endpoints() -> None:
+    """Empty FastAPI's caches of functions: they hold the last thousands of endpoints, and these their models."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in _WEB_FRAMEWORK:
+            for value in list(vars(module).values()):
+                if isinstance(value, functools._lru_cache_wrapper):
+                    value.cache_clear()
 
 
 async def _in_thread(function: Callable[[], T]) -> T:

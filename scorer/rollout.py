@@ -77,6 +77,7 @@ class Rollout:
         self._again = False  # some workers serve the proven version and one could not
         self._loading_pid: int | None = None
         self._announced: BookedVersion | None = None
+        self._told: tuple[ModelOrder, ModelOrder | None] = (self.proven_order, None)
 
     @property
     def proven_order(self) -> ModelOrder:
@@ -103,7 +104,6 @@ class Rollout:
 
     def advance(self, now: float) -> bool:
         """Do what is due at ``now``, a monotonic time; return whether the workers have to be told."""
-        before = (self.proven, self.wanted, self._attempt)
         if self.wanted is not None and self.wanted.serving_workers:
             self.proven, self.wanted = self.wanted, None
         self._see_deaths(now)
@@ -115,7 +115,9 @@ class Rollout:
             elif self._again:
                 self._order(None)
         self._announce()
-        return before != (self.proven, self.wanted, self._attempt)
+        orders = (self.proven_order, self.wanted_order)
+        told, self._told = self._told, orders
+        return told != orders
 
     def take(self, report: LoadReport, now: float) -> None:
         """Note what a worker says."""

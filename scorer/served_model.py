@@ -18,6 +18,7 @@ class ServedModel:
     """What an exchange needs of the model version that answers it.
 
     Attributes:
+        model: as MLflow has loaded it.
         app: MLflow's scoring application over this version.
         predictor: the fast path; None where the model never takes it.
         tee: into the worker's spool, under this version's identity.
@@ -28,6 +29,7 @@ class ServedModel:
     """
 
     arm: Arm
+    model: object
     app: ASGIApp
     predictor: Predictor | None
     tee: Tee
@@ -58,4 +60,4 @@ class ServedModel:
         app = scoring_server.init(model)
         predictor = Predictor.for_model(model, pool, tally)
         timeout = MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.get()
-        return cls(arm, app, predictor, open_tee(), tally, pool, timeout, headers)
+        return cls(arm, model, app, predictor, open_tee(), tally, pool, timeout, headers)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pytest
 from guarded_servers import MAX_BODY_BYTES, GuardedServer, guarded_server
+from scaled_models import ScaledModels
 from scoring_servers import DriftlineServer, ScoringServer, driftline_server, mlflow_server
 
 TIMEOUT_SECONDS = "1"  # of the models that sleep
@@ -71,6 +72,12 @@ def start(models: Path) -> Iterator[Callable[..., DriftlineServer]]:
     for server in started:
         if server.process.poll() is None:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+def scaled(tmp_path_factory: pytest.TempPathFactory) -> ScaledModels:
+    """A registry of its own, whose aliases tests move."""
+    return ScaledModels(tmp_path_factory.mktemp("scaled"))
 
 
 @pytest.fixture(scope="session")

@@ -96,6 +96,12 @@ def test_what_the_store_does_not_take_is_pending(server: DriftlineServer) -> Non
     assert server.metric("driftline_scorer_spool_bytes") > 0
 
 
+def test_a_version_that_cannot_move_is_in_sync_and_no_registry_is_asked(server: DriftlineServer) -> None:
+    assert server.metric("driftline_scorer_model_in_sync", model_name="linear") == 1
+    samples = [line for line in server.metrics_text().splitlines() if not line.startswith("#")]
+    assert not [line for line in samples if line.startswith("driftline_scorer_registry_last_success")]
+
+
 def test_the_model_is_named(server: DriftlineServer) -> None:
     assert server.metric("driftline_scorer_model_info", model_name="linear", model_version="1", flavor="sklearn") == 1
     assert server.metric("driftline_scorer_model_ready", model_name="linear") == 1
