@@ -1,7 +1,9 @@
 """Requests per second of ``driftline serve`` beside ``mlflow models serve``: one row of 20 doubles, tee on, by wrk.
 
-Both servers run at once over the same files and are measured in turns, so that a noisy machine meets both; the table
-holds medians. Run: ``python benchmarks/serving.py [--seconds 4] [--rounds 3]``.
+Per model all servers run at once over the same files and are measured in turns, so that a noisy machine meets all of
+them; the table holds medians. Access lines are written, to a file, as both servers do unless told otherwise.
+``model.predict`` is the pyfunc's own time for the row as a DataFrame, in a process of its own: what no server is below.
+Run: ``python benchmarks/serving.py [--seconds 3] [--rounds 3] [--models logistic forest] [--connections 1 16 64]``.
 """
 
 import argparse
@@ -17,76 +19,88 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
-CONNECTIONS = (1, 16)
+MODELS = ("logistic", "forest")
+CONNECTIONS = (1, 16, 64)
 FEATURES = [f"f{i:02d}" for i in range(20)]
-TRAIN = """
-import sys, mlflow, numpy as np, pandas as pd
+BATCHES = ("--max-batch-rows", "64")
+PROGRAM = """
+import sys, time, statistics, mlflow, numpy as np, pandas as pd
 from mlflow.models import infer_signature
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+path, kind, *features = sys.argv[1:]
 rng = np.random.default_rng(7)
-data = pd.DataFrame(rng.normal(size=(500, 20)), columns=sys.argv[2:])
-model = LogisticRegression().fit(data, data.f00 > data.f01)
-mlflow.sklearn.save_model(model, sys.argv[1], signature=infer_signature(data, model.predict(data)), pip_requirements=[])
+data = pd.DataFrame(rng.normal(size=(500, 20)), columns=features)
+model = LogisticRegression() if kind == "logistic" else RandomForestClassifier(100, random_state=7)
+model.fit(data, data.f00 > data.f01)
+mlflow.sklearn.save_model(model, path, signature=infer_signature(data, model.predict(data)), pip_requirements=[])
+row = data.iloc[:1].copy()
+times = []
+for _ in range(300):
+    begin = time.perf_counter()
+    model.predict(row)
+    times.append(time.perf_counter() - begin)
+print(statistics.median(times[50:]) * 1e3)
 """
 WRK = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.body = '%s'
 """
+Figures = dict[tuple[str, int], list[tuple[float, float, float]]]  # requests/s, p50 and p99 in ms, by server and load
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seconds", type=int, default=4)
+    arguments.add_argument("--seconds", type=int, default=3)
     arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    arguments.add_argument("--connections", nargs="+", type=int, default=CONNECTIONS)
     options = arguments.parse_args()
-    wrk = shutil.which("wrk")
-    if wrk is None:
+    if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: `apt-get install wrk`")
-    with tempfile.TemporaryDirectory(prefix="driftline-bench-") as name:
-        folder = Path(name)
-        model, script = folder / "model", folder / "request.lua"
-        subprocess.run([sys.executable, "-c", TRAIN, model, *FEATURES], check=True, capture_output=True, cwd=folder)
-        body = {"dataframe_split": {"columns": FEATURES, "data": [[i / 7 for i in range(20)]]}}
-        script.write_text(WRK % json.dumps(body))
-        ports = {who: _free_port() for who in ("mlflow", "driftline", "metrics")}
-        common = ["-m", str(model), "--env-manager", "local"]
-        commands = {
-            "mlflow": [BIN / "mlflow", "models", "serve", *common, "-p", str(ports["mlflow"])],
-            "driftline": [BIN / "driftline", "serve", *common, "-p", str(ports["driftline"]),
-                          "--metrics-port", str(ports["metrics"]), "--home", str(folder / "home")],
-        }  # fmt: skip
-        with (
-            _server(commands["mlflow"], ports["mlflow"], folder),
-            _server(commands["driftline"], ports["driftline"], folder),
-        ):
-            _print(_measure(wrk, script, ports, options.seconds, options.rounds))
+    print(
+        f"{'model':<9} {'server':<20} {'connections':>11} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'ratio':>7}"
+    )
+    for kind in options.models:
+        with tempfile.TemporaryDirectory(prefix="driftline-bench-") as name:
+            own_ms, figures = _bench(kind, Path(name), options)
+        print(f"{kind:<9} {'model.predict':<20} {'':>11} {'':>11} {own_ms:>8.2f}")
+        _print(kind, figures)
 
 
-def _measure(
-    wrk: str, script: Path, ports: dict[str, int], seconds: int, rounds: int
-) -> dict[tuple[str, int], list[tuple[float, float, float]]]:
-    """Return requests/s, p50 and p99 in ms of each round, by server and connections."""
-    results: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
+def _bench(kind: str, folder: Path, options: argparse.Namespace) -> tuple[float, Figures]:
+    model, script = folder / "model", folder / "request.lua"
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, model, kind, *FEATURES], check=True, capture_output=True, cwd=folder, text=True
+    )
+    body = {"dataframe_split": {"columns": FEATURES, "data": [[i / 7 for i in range(20)]]}}
+    script.write_text(WRK % json.dumps(body))
+    common = ["-m", str(model), "--env-manager", "local"]
+    ours = [str(BIN / "driftline"), "serve", *common]
+    commands = {
+        "mlflow models serve": [str(BIN / "mlflow"), "models", "serve", *common],
+        "driftline serve": [*ours, "--home", str(folder / "alone")],
+        "driftline, batches": [*ours, "--home", str(folder / "together"), *BATCHES],
+    }
+    with ExitStack() as running:
+        ports = {who: running.enter_context(serving_process(command, folder)) for who, command in commands.items()}
+        return float(done.stdout), _measure(script, ports, options.connections, options.seconds, options.rounds)
+
+
+def _measure(script: Path, ports: dict[str, int], loads: Sequence[int], seconds: int, rounds: int) -> Figures:
+    results: Figures = {}
     for turn in range(rounds + 1):  # the first warms up
-        for connections in CONNECTIONS:
-            for who in ("mlflow", "driftline"):
-                url = f"http://127.0.0.1:{ports[who]}/invocations"
-                command = [
-                    wrk,
-                    "-t1",
-                    f"-c{connections}",
-                    f"-d{seconds if turn else 1}s",
-                    "--latency",
-                    "-s",
-                    script,
-                    url,
-                ]
+        for connections in loads:
+            for who, port in ports.items():
+                duration = f"-d{seconds if turn else 1}s"
+                url = f"http://127.0.0.1:{port}/invocations"
+                command = ["wrk", "-t1", f"-c{connections}", duration, "--latency", "-s", str(script), url]
                 text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
                 if "Non-2xx" in text:
                     sys.exit(f"{who} answered errors:\n{text}")
@@ -104,25 +118,31 @@ def _read(text: str) -> tuple[float, float, float]:
     return float(rate[1]), float(p50[1]) * scale[p50[2]], float(p99[1]) * scale[p99[2]]
 
 
-def _print(results: dict[tuple[str, int], list[tuple[float, float, float]]]) -> None:
-    print(f"{'server':<22} {'connections':>11} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'to mlflow':>10}")
-    for connections in CONNECTIONS:
-        base = statistics.median(rate for rate, _, _ in results["mlflow", connections])
-        for who, name in (("mlflow", "mlflow models serve"), ("driftline", "driftline serve")):
-            rate, p50, p99 = (statistics.median(column) for column in zip(*results[who, connections], strict=True))
-            print(f"{name:<22} {connections:>11} {rate:>11.0f} {p50:>8.2f} {p99:>8.2f} {rate / base:>9.2f}x")
+def _print(kind: str, results: Figures) -> None:
+    medians = {
+        key: [statistics.median(column) for column in zip(*rounds, strict=True)] for key, rounds in results.items()
+    }
+    for (who, connections), (rate, p50, p99) in medians.items():
+        base = medians["mlflow models serve", connections][0]
+        print(f"{kind:<9} {who:<20} {connections:>11} {rate:>11.0f} {p50:>8.2f} {p99:>8.2f} {rate / base:>6.1f}x")
 
 
 @contextmanager
-def _server(command: list[object], port: int, folder: Path) -> Iterator[None]:
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "UVICORN_LOG_LEVEL": "warning"}
+def serving_process(command: list[str], folder: Path) -> Iterator[int]:
+    """Run a server on a port of its own and yield that."""
+    port, metrics_port = _free_port(), _free_port()
+    environment = {
+        **os.environ,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "DRIFTLINE_SCORER_METRICS_PORT": str(metrics_port),
+    }
     with (folder / f"{port}.log").open("wb") as log:
         process = subprocess.Popen(
-            [str(part) for part in command], stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True
+            [*command, "-p", str(port)], stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True
         )
         try:
             _wait(port, process, folder)
-            yield
+            yield port
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)

@@ -8,7 +8,7 @@ Invariants
 - A place is given back when its request is answered and no work of it is left in a thread or in the queue: a
   prediction that outlives its timeout keeps the place.
 - Work whose request has gone before a thread took it is not begun.
-- The event loop waits for a thread that computes in Python no longer than a switch interval.
+- The event loop waits for threads that compute in Python about a millisecond, however many there are.
 """
 
 import asyncio
@@ -30,8 +30,9 @@ T = TypeVar("T")
 # As many as asyncio, and so MLflow's server, would start.
 DEFAULT_THREADS = min(32, (os.cpu_count() or 1) + 4)
 DEFAULT_QUEUED = 1000
-# Python's own 5 ms, times the threads that compete, would stand between the event loop and each of its system calls.
-_SWITCH_INTERVAL_SECONDS = 0.0005
+# Python lends its lock for 5 ms at a time and knows no precedence: the event loop would wait that long for each thread
+# that computes, whenever it comes back from the system. This is what all threads together may keep it waiting.
+_LONGEST_TURN_SECONDS, _SHORTEST_SWITCH_SECONDS = 0.001, 0.00005
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class PredictionPool:
         """Serve the running event loop; its ``asyncio.to_thread``, which MLflow's server calls, gets these threads."""
         self._loop = asyncio.get_running_loop()
         self._loop.set_default_executor(_Executor(self))
-        sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
+        sys.setswitchinterval(max(_LONGEST_TURN_SECONDS / self.threads, _SHORTEST_SWITCH_SECONDS))
 
     def admit(self) -> Place | None:
         """Return a place, None when all are taken. Who was admitted releases it."""

@@ -163,7 +163,7 @@ def test_work_whose_request_has_gone_is_not_begun() -> None:
 
 
 def test_the_event_loop_goes_on_while_all_threads_compute() -> None:
-    """At Python's own switch interval this is some 40 ms for each of four threads; the margin is for busy machines."""
+    """``benchmarks/responsiveness.py`` has the figures; the margin here is for busy machines."""
     stop = threading.Event()
     turns: list[float] = []
 
