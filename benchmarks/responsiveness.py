@@ -1,8 +1,8 @@
 """How long ``/ping`` takes while every prediction thread computes in pure Python, by switch interval.
 
 That is the worst a model can do to the event loop short of holding the interpreter's lock in C. The server is ours,
-with as many threads as it starts by default; the model's code sets the interval, or leaves ours. ``work`` is how much the
-predictions got done meanwhile, against Python's own interval of 5 ms: what a smaller one costs.
+with as many threads as it starts by default; the model's code sets the interval, or leaves ours. ``work`` is how much
+the predictions got done meanwhile, against Python's own interval of 5 ms: what a smaller one costs.
 Run: ``python benchmarks/responsiveness.py [--seconds 5]``.
 """
 
