@@ -23,7 +23,7 @@ from driftline.monitor.watch import WatchedVersion
 from driftline.store.backfill import put_in_force
 from driftline.store.engine import writing
 from driftline.store.errors import ReferenceCorrupt, ReferenceMissing
-from driftline.store.prediction_columns import PredictionColumn, prediction_columns
+from driftline.store.prediction_columns import ColumnType, PredictionColumn, prediction_columns
 from driftline.store.prediction_tables import ensure_model_version
 from driftline.store.profile.reference import Reference, build_reference
 from driftline.store.records import ModelIdentity, now_us
@@ -34,6 +34,13 @@ if TYPE_CHECKING:
 
 REFERENCE_FILE = "reference.driftline"
 _PREDICT_ROWS = 10_000
+_WIDTHS = {
+    ColumnType.DOUBLE: "float64",
+    ColumnType.FLOAT: "float32",
+    ColumnType.LONG: "int64",
+    ColumnType.INTEGER: "int32",
+}
+_CASTS_FROM = {"float64": "iuf", "float32": "iuf", "int64": "iu", "int32": "iu"}  # kinds of NumPy types
 
 
 @dataclass(frozen=True)
@@ -188,13 +195,34 @@ def _answers(
 ) -> dict[str, NDArray[Any]]:
     """Return the model's outputs for the rows, in the form in which the scorer would have answered them."""
     model = link.load(exact_uri(identity))
-    names = [c.name for c in inputs if c.name in frame.columns]
-    features = frame[names] if names else frame
+    features = _features(identity, frame, inputs)
     parts: dict[str, list[NDArray[Any]]] = {c.column_name: [] for c in outputs}
     for start in range(0, len(features), _PREDICT_ROWS):
         batch = features[start : start + _PREDICT_ROWS]
-        answered = answer_columns(identity.signature, outputs, model.predict(batch), len(batch))
+        try:
+            answer = model.predict(batch)
+        except Exception as error:  # whatever the model's code raises; its words may hold values of the rows
+            raise TrainingDataMismatch(
+                f"{identity.name} version {identity.version} does not predict rows of these data "
+                f"({type(error).__name__}): give them as the model takes them, or with columns named "
+                f"{', '.join(c.name for c in outputs)} that hold its answers"
+            ) from error
+        answered = answer_columns(identity.signature, outputs, answer, len(batch))
         for name, cells in answered.items():
             parts[name].append(cells)
         progress(len(batch))
     return {name: np.concatenate(cells) for name, cells in parts.items()}
+
+
+def _features(identity: ModelIdentity, frame: "pd.DataFrame", inputs: list[PredictionColumn]) -> "pd.DataFrame":
+    """Return the columns that the model takes, their numbers as wide as the signature says: so the scorer casts."""
+    if _is_one_tensor(identity):
+        (spec,) = orjson.loads((identity.signature or {})["inputs"])
+        return frame.astype(spec["tensor-spec"]["dtype"])
+    present = [c for c in inputs if c.name in frame.columns]
+    if not present:
+        return frame
+    widths = {c.name: _WIDTHS[c.type] for c in present if c.type in _WIDTHS}
+    return frame[[c.name for c in present]].astype(
+        {name: dtype for name, dtype in widths.items() if frame[name].dtype.kind in _CASTS_FROM[dtype]}
+    )

@@ -80,9 +80,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     return Template(folder, register("tiny"))
 
 
-def register(name: str, *, signed: bool = True) -> TinyModel:
-    """Train and register a model in the current MLflow."""
+def register(name: str, *, signed: bool = True, width: str = "float64") -> TinyModel:
+    """Train and register a model in the current MLflow; ``width`` is the type of its decimal columns."""
     training = rows(3_000, seed=1)
+    training = training.astype(dict.fromkeys(training.select_dtypes("float64").columns, width))
     model = LinearRegression().fit(training, training["age"] - 2 * training["income"])
     mlflow.set_experiment("training")
     with mlflow.start_run() as run:

@@ -5,6 +5,8 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.models import ModelSignature
+from mlflow.types import Schema, TensorSpec
 from monitor_rig import TinyModel, register, rows, save_reference, send
 
 from driftline.monitor import log_reference, reference, reference_job, training_data
@@ -195,3 +197,38 @@ def test_answers_in_batches_equal_answers_at_once(tiny: TinyModel, monkeypatch: 
     built = reference.build(MlflowLink(), tiny.built.identity, tiny.training, "rows", progress=answered.append)
     assert answered == [700, 700, 700, 700, 200]
     assert pd.Series(built.sample["out_prediction"]).equals(pd.Series(tiny.built.sample["out_prediction"]))
+
+
+def test_rows_that_the_model_does_not_predict_are_told_without_their_values(tiny: TinyModel) -> None:
+    data = tiny.training.copy()
+    data.loc[0, "income"] = np.inf  # scikit-learn refuses it
+    with pytest.raises(TrainingDataMismatch, match=r"tiny version 1 does not predict rows .* columns named prediction"):
+        reference.build(MlflowLink(), tiny.built.identity, data, "rows")
+
+
+def test_numbers_are_cast_to_the_width_of_the_signature_before_the_model_answers(
+    tracking: mlflow.MlflowClient,
+) -> None:
+    model = register("narrow", width="float32")
+    wide = model.training.astype("float64")
+    built = reference.build(MlflowLink(), model.built.identity, wide, "rows")
+    assert np.array_equal(built.sample["out_prediction"], model.built.sample["out_prediction"])
+
+
+@pytest.mark.filterwarnings("ignore:.*(input example|type hints)")
+def test_a_tensor_is_cast_to_its_type_before_the_model_answers(tracking: mlflow.MlflowClient) -> None:
+    class Tensor(mlflow.pyfunc.PythonModel):
+        def predict(self, context, model_input, params=None):
+            assert model_input.dtype == np.float32
+            return model_input.sum(axis=1)
+
+    spec = Schema([TensorSpec(np.dtype("float32"), (-1, 2))])
+    answer = Schema([TensorSpec(np.dtype("float32"), (-1,))])
+    with mlflow.start_run():
+        info = mlflow.pyfunc.log_model(
+            name="tensor", python_model=Tensor(), signature=ModelSignature(spec, answer), pip_requirements=[]
+        )
+    link = MlflowLink()
+    data = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    built = reference.build(link, link.resolve(info.model_uri), data, "rows")
+    assert built.sample["out_prediction"].tolist() == [4.0, 6.0]
