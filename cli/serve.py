@@ -73,6 +73,17 @@ _FILE = click.Path(path_type=Path)
     help="How often to ask what an alias, a stage or `latest` means now, and to serve that; 0 never. [default: 30]",
 )
 @click.option(
+    "--shadow",
+    metavar="URI",
+    help="A challenger: it scores the same requests after their answers left, and answers nobody.",
+)
+@click.option("--canary", metavar="URI=10%", help="A model that answers this share of the requests.")
+@click.option(
+    "--canary-header",
+    metavar="NAME",
+    help="Send requests with the same value in this header the same way. [default: none]",
+)
+@click.option(
     "--version-headers/--no-version-headers",
     default=None,
     help="Name arm and model version in headers of the answers. [default: yes]",

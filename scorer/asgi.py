@@ -14,14 +14,16 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
+from driftline.scorer.arms import Canary
 from driftline.scorer.asgi_types import Message, Receive, Scope, Send
 from driftline.scorer.body_limit import LimitedBody
 from driftline.scorer.door import Door, Refusal
 from driftline.scorer.exchange import SERVER_ERROR, Exchange
 from driftline.scorer.prediction_pool import PredictionPool
 from driftline.scorer.served_model import ServedModel
+from driftline.scorer.shadow import Shadow
 from driftline.scorer.tally import ROUTES
-from driftline.store.records import Arm
+from driftline.store.records import Arm, new_invocation_id, now_us
 
 _INVOCATIONS = ROUTES[0]
 _OTHER = len(ROUTES) - 1
@@ -39,10 +41,21 @@ class ScoringLayer:
         champion: who answers, until ``serve`` is given another. Its tee is closed when the server shuts down.
         pool: where predictions run.
         door: what it turns away is counted, and no model sees it; None lets everything in.
+        canary: answers a share of the requests in the champion's place.
+        shadow: is given what was answered.
     """
 
-    def __init__(self, champion: ServedModel, pool: PredictionPool, door: Door | None = None) -> None:
+    def __init__(
+        self,
+        champion: ServedModel,
+        pool: PredictionPool,
+        door: Door | None = None,
+        canary: Canary | None = None,
+        shadow: Shadow | None = None,
+    ) -> None:
         self.champion = champion
+        self._canary = canary
+        self._shadow = shadow
         self._pool = pool
         self._door = door or Door()
         self._open_exchanges = 0
@@ -51,27 +64,39 @@ class ScoringLayer:
 
     def model(self, arm: Arm) -> ServedModel:
         """Return what serves in an arm."""
-        assert arm is Arm.CHAMPION
-        return self.champion
+        return self._models()[arm]
+
+    def _models(self) -> dict[Arm, ServedModel]:
+        beside = [each.model for each in (self._canary, self._shadow) if each is not None]
+        return {model.arm: model for model in (self.champion, *beside)}
 
     def serve(self, model: ServedModel) -> None:
         """Let requests that come from now on meet this version in its arm."""
-        assert model.arm is Arm.CHAMPION
-        self.champion = model
+        if model.arm is Arm.CHAMPION:
+            self.champion = model
+        elif model.arm is Arm.CANARY and self._canary is not None:
+            self._canary.model = model
+        elif self._shadow is not None:
+            self._shadow.model = model
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             # A copy: applications note themselves in it, and the server keeps it as long as the connection, which
             # would keep a version alive that was replaced.
-            await self._http({**scope}, receive, send, self.champion)
+            await self._http({**scope}, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
             await self.champion.app(scope, receive, send)
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send, served: ServedModel) -> None:
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = _route_path(scope)
         begin = time.perf_counter_ns()
+        served, invocation_id = self.champion, None
+        if self._canary is not None and path == _INVOCATIONS:
+            invocation_id = new_invocation_id(now_us())
+            if self._canary.takes(scope["headers"], invocation_id):
+                served = self._canary.model
         served.tally.started()
         status = 0
         counted = False
@@ -95,7 +120,7 @@ class ScoringLayer:
                 served.tally.rejected(refusal.reason)
                 await refusal.send(scope, watch)
             elif path == _INVOCATIONS:
-                await self._exchange(scope, receive, watch, served)
+                await self._exchange(scope, receive, watch, served, invocation_id)
             else:
                 if scope["method"] == "HEAD" and path in _HEAD_AS_GET:
                     scope = {**scope, "method": "GET"}  # the server, which holds the original, sends no body
@@ -106,11 +131,16 @@ class ScoringLayer:
         finally:
             count()
 
-    async def _exchange(self, scope: Scope, receive: Receive, send: Send, served: ServedModel) -> None:
+    async def _exchange(
+        self, scope: Scope, receive: Receive, send: Send, served: ServedModel, invocation_id: bytes | None
+    ) -> None:
         self._open_exchanges += 1
         try:
             body = self._door.body(scope, receive)
-            await _answer(Exchange(scope, body.receive, send, served), body, self._door.too_large)
+            exchange = Exchange(scope, body.receive, send, served, invocation_id)
+            await _answer(exchange, body, self._door.too_large)
+            if self._shadow is not None and exchange.scored_body is not None:
+                self._shadow.offer(scope, exchange.scored_body, exchange.id)
         finally:
             self._open_exchanges -= 1
             self._close_when_idle()
@@ -119,6 +149,8 @@ class ScoringLayer:
         """Answer for MLflow's application, which has nothing to do here and would be kept alive by being asked."""
         await receive()
         self._pool.install()
+        if self._shadow is not None:
+            self._shadow.start()
         beside = asyncio.create_task(self.meanwhile()) if self.meanwhile else None
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -126,7 +158,10 @@ class ScoringLayer:
             beside.cancel()
             with suppress(asyncio.CancelledError):
                 await beside
-        self.champion.tally.shut_down()
+        if self._shadow is not None:
+            await self._shadow.close()
+        for model in self._models().values():
+            model.tally.shut_down()
         self._shut_down = True
         self._close_when_idle()
         await send({"type": "lifespan.shutdown.complete"})

@@ -36,12 +36,22 @@ _OVERLOAD = Refusal(
 
 
 class Exchange:
-    """Answers one request with ``served``."""
+    """Answers one request with ``served``.
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, served: ServedModel) -> None:
+    Args:
+        id_: of the invocation; None makes a new one.
+
+    Attributes:
+        scored_body: what the model was given; None where the request was refused, or never arrived whole.
+    """
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, served: ServedModel, id_: bytes | None = None
+    ) -> None:
         self._received_at_us = now_us()
         self._begin = time.perf_counter_ns()
-        self._id = new_invocation_id(self._received_at_us)
+        self.id = id_ or new_invocation_id(self._received_at_us)
+        self.scored_body: bytes | None = None
         self._content_type, self._client_request_id = _headers(scope["headers"])
         self._method: str = scope["method"]
         self._scope = scope
@@ -71,6 +81,7 @@ class Exchange:
         """Answer without the model; what was read of the body is not kept."""
         if not self._left:
             self._request, self._abandoned, self._limit = [], False, None
+            self.scored_body = None
             await self._leave(refusal.start(self._scope), refusal.body)
 
     async def _in_time(self) -> None:
@@ -99,6 +110,7 @@ class Exchange:
 
     async def _score_in(self, place: Place, body: bytes) -> None:
         self._request = [body]
+        self.scored_body = body
         predictor = self._served.predictor
         if predictor is not None and self._content_type in _JSON_TYPES:
             self._scored = await predictor.answer(body, place)
@@ -151,7 +163,7 @@ class Exchange:
         if self._limit is not None and not self._limit.expired():
             self._limit.reschedule(None)  # what is left is our own: the record and the sending
         await self._record(start["status"], body)
-        own = invocation_id_text(self._id).encode()
+        own = invocation_id_text(self.id).encode()
         added = ((b"x-request-id", self._client_request_id or own), (b"x-driftline-invocation-id", own))
         await self._send({**start, "headers": [*start["headers"], *added, *self._served.headers]})
         await self._send({"type": "http.response.body", "body": body})
@@ -161,7 +173,7 @@ class Exchange:
 
         def make() -> Invocation:
             return Invocation(
-                id=self._id,
+                id=self.id,
                 received_at_us=self._received_at_us,
                 status=status,
                 arm=self._served.arm,

@@ -21,9 +21,9 @@ from driftline.scorer.registry_watch import RegistryWatch
 from driftline.scorer.rollout import Swaps
 from driftline.scorer.spool_watch import SpoolWatch, TeeState
 from driftline.scorer.tally import BUCKETS_US, TallySheet, Totals, sum_of
-from driftline.scorer.version_book import VersionBook
+from driftline.scorer.version_book import BookedVersion, VersionBook
 from driftline.store.metric_catalogue import CataloguedMetric, load_catalogue
-from driftline.store.records import MICROSECONDS, ModelIdentity
+from driftline.store.records import MICROSECONDS, Arm, ModelIdentity
 
 _PREFIX = "driftline_scorer_"
 _ENCODE_ERROR = "encode_error"
@@ -36,7 +36,8 @@ class ScorerCollector(Collector):
     """Metric families of the served models, the workers and their spools.
 
     Counters go on for every version that was served since the start. What says what is served, and since when, is
-    about the versions that a worker answers with, or that the server is starting with.
+    about the versions that a worker answers with, or that the server is starting with. What is about requests leaves
+    out those that a challenger scored for nobody.
     """
 
     def __init__(self, book: VersionBook, registry: RegistryWatch, watch: SpoolWatch) -> None:
@@ -55,10 +56,14 @@ class ScorerCollector(Collector):
         yield self._family("build_info", [(build, 1)])
         versions = {key: sum_of(sheets) for key, sheets in _sheets(self._book, lambda i: (i.name, i.version)).items()}
         names = {name: sum_of(sheets) for name, sheets in _sheets(self._book, lambda i: i.name).items()}
+        answering = [each for each in self._book if each.arm is not Arm.SHADOW]
+        asked = {name: sum_of(sheets) for name, sheets in _sheets(answering, lambda i: i.name).items()}
         yield from self._about_models(versions, names)
         yield from self._about_registry()
         yield from self._about_versions(versions)
-        yield from self._about_requests(names)
+        yield from self._about_requests(asked)
+        skipped = [(_labels(name), totals.skipped) for name, totals in names.items()]
+        yield self._family("shadow_skipped_requests_total", skipped)
         yield from self._about_tee(sum_of(each.sheet for each in self._book), self._watch.state)
 
     def _about_models(
@@ -173,7 +178,7 @@ class ScorerCollector(Collector):
         return family
 
 
-def _sheets(book: VersionBook, key: Callable[[ModelIdentity], T]) -> dict[T, list[TallySheet]]:
+def _sheets(book: Iterable[BookedVersion], key: Callable[[ModelIdentity], T]) -> dict[T, list[TallySheet]]:
     """Return the counters by what ``key`` says of their versions."""
     found: dict[T, list[TallySheet]] = {}
     for each in book:

@@ -14,7 +14,7 @@ from driftline.scorer.prediction_pool import PredictionPool
 from driftline.scorer.served_model import ServedModel
 from driftline.scorer.tally import Tally, TallySheet
 from driftline.scorer.tee import Tee
-from driftline.store.records import ModelIdentity
+from driftline.store.records import Arm, ModelIdentity
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
 
@@ -24,6 +24,7 @@ class ModelLoader:
 
     Args:
         pool: where predictions run.
+        shadow_pool: the same for a challenger.
         spool_folder: where the worker's spool is made.
         settings: of the spool.
         durable_wait_seconds: bound of an answer's wait for the medium under ``durability = "power"``.
@@ -33,12 +34,14 @@ class ModelLoader:
     def __init__(
         self,
         pool: PredictionPool,
+        shadow_pool: PredictionPool,
         spool_folder: Path,
         settings: SpoolSettings,
         durable_wait_seconds: float,
         version_headers: bool,
     ) -> None:
         self._pool = pool
+        self._shadow_pool = shadow_pool
         self._spool_folder = spool_folder
         self._settings = settings
         self._wait = durable_wait_seconds if settings.durability == "power" else None
@@ -54,9 +57,8 @@ class ModelLoader:
         """
         tally = self._tally(order.tally_path)
         headers = _headers(order) if self._version_headers else ()
-        return ServedModel.load(
-            order.path, order.arm, self._pool, lambda: self._tee(order.identity, tally), tally, headers
-        )
+        pool = self._shadow_pool if order.arm is Arm.SHADOW else self._pool
+        return ServedModel.load(order.path, order.arm, pool, lambda: self._tee(order.identity, tally), tally, headers)
 
     def _tally(self, path: Path) -> Tally:
         if path not in self._tallies:

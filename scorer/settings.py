@@ -19,6 +19,12 @@ class ScorerSettings:
         state_poll_seconds: how often the spools are inspected for the metrics.
         registry_poll_seconds: how often the registry is asked what an alias, a stage or ``latest`` means now; what it
             means then replaces what is served, without a restart. 0 asks at the start only.
+        shadow: a model that scores the same requests after they were answered, without answering anybody.
+        shadow_threads: its predictions at a time in each worker.
+        shadow_queued_requests: requests of a worker that may wait for it; more are skipped and counted.
+        canary: a model that answers a share of the requests: ``models:/name@canary=10%``.
+        canary_header: requests with the same value in this header go the same way; without it a request goes by its own
+            id.
         version_headers: answers of ``/invocations`` say in headers which arm and which model version gave them.
         max_body_bytes: a larger request is answered with 413; 0 is no limit.
         prediction_threads: predictions at a time in each worker; None is as many as MLflow's server has (four more than
@@ -44,6 +50,11 @@ class ScorerSettings:
     durable_wait_seconds: float = 1.0
     state_poll_seconds: float = 5.0
     registry_poll_seconds: float = 30.0
+    shadow: str | None = None
+    shadow_threads: int = 1
+    shadow_queued_requests: int = 100
+    canary: str | None = None
+    canary_header: str = ""
     version_headers: bool = True
     max_body_bytes: int = 100_000_000
     prediction_threads: int | None = None
@@ -68,6 +79,7 @@ class ScorerSettings:
             "max_batch_rows": 0,
             "max_batch_wait_ms": 0,
         }
+        least |= {"shadow_threads": 1, "shadow_queued_requests": 0}
         for name, bound in {**least, "batch_tolerance": 0}.items():
             value = getattr(self, name)
             if value is not None and value < bound:

@@ -14,8 +14,10 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from driftline.scorer.arms import CanaryOption
 from driftline.scorer.children import Signals, start_tied
 from driftline.scorer.load_reports import ReportPipe
 from driftline.scorer.loader_child import LoaderChild
@@ -84,9 +86,9 @@ def serve(options: ServeOptions) -> int:
     metrics_tokens = open_tokens(options.scorer.metrics_token_file, "--metrics-token-file")
     _prepare_store(options)
     book = VersionBook(options.workers)
-    source = resolve(options.model_uri)
+    sources = {arm: resolve(uri) for arm, uri in _uris(options).items()}
     board, reports = OrderBoard.create(), ReportPipe.create()
-    registry = _follow_registry(options, source, book, board, reports)
+    registry = _follow_registry(options, sources, book, board, reports)
     watch = SpoolWatch(options.base.store_url, options.base.spool_folder, options.spool)
     collector = ScorerCollector(book, registry, watch)
     with (
@@ -104,7 +106,7 @@ def serve(options: ServeOptions) -> int:
             options.base.home.absolute(), "s" if tls else "", options.metrics_host, options.scorer.metrics_port,
         )  # fmt: skip
         worker = WorkerOrder(board.path, reports.path, options.base.spool_folder, options.scorer.durable_wait_seconds)
-        uvicorn = _start_uvicorn(options, source, worker)
+        uvicorn = _start_uvicorn(options, sources[Arm.CHAMPION], worker)
         code = _watch(uvicorn, loader, signals, book)
         loader.drain(options.loader.drain_seconds)
         return code
@@ -115,6 +117,7 @@ def _check(options: ServeOptions) -> None:
     check_home(options.base.spool_folder)
     check_ring(options.spool, options.workers)
     check_limits(options.scorer)
+    _uris(options)
     open_tokens(options.scorer.token_file, "--token-file")
     check_ports_differ(options.port, options.scorer.metrics_port)
     check_port(options.metrics_host, options.scorer.metrics_port, "--metrics-port")
@@ -135,13 +138,30 @@ def _prepare_store(options: ServeOptions) -> None:
         _log.warning("%s; starting without it, the spool keeps what is answered", error)
 
 
+def _uris(options: ServeOptions) -> dict[Arm, str]:
+    """Return the models to serve by arm."""
+    uris = {Arm.CHAMPION: options.model_uri}
+    if options.scorer.shadow is not None:
+        uris[Arm.SHADOW] = options.scorer.shadow
+    if options.scorer.canary is not None:
+        uris[Arm.CANARY] = CanaryOption.parse(options.scorer.canary).uri
+    return uris
+
+
 def _follow_registry(
-    options: ServeOptions, source: ModelSource, book: VersionBook, board: OrderBoard, reports: ReportPipe
+    options: ServeOptions,
+    sources: Mapping[Arm, ModelSource],
+    book: VersionBook,
+    board: OrderBoard,
+    reports: ReportPipe,
 ) -> RegistryWatch:
     poll_seconds = options.scorer.registry_poll_seconds
     events = EventLog(options.base.spool_folder)
-    champion = Rollout(Arm.CHAMPION, options.model_uri, source, book, events.leave, 2 * poll_seconds, resolve)
-    return RegistryWatch([champion], board, reports, events, poll_seconds)
+    rollouts = [
+        Rollout(arm, uri, sources[arm], book, events.leave, 2 * poll_seconds, resolve)
+        for arm, uri in _uris(options).items()
+    ]
+    return RegistryWatch(rollouts, board, reports, events, poll_seconds)
 
 
 def _start_uvicorn(options: ServeOptions, source: ModelSource, worker: WorkerOrder) -> subprocess.Popen[bytes]:

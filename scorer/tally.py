@@ -43,7 +43,8 @@ BATCHING: tuple[Batching, ...] = get_args(Batching)
 
 # Places in a block, in words of eight bytes.
 _PID, _READY, _LOADED_AT, _LOAD_DURATION, _IN_PROGRESS, _LAST_PREDICTION, _ROWS, _ENQUEUED, _TEE_FAILED = range(9)
-_REJECTED = 9
+_SKIPPED = 9
+_REJECTED = 10
 _BATCHING = _REJECTED + len(REJECTIONS)
 _STAGES = _BATCHING + 1
 _STAGE_WORDS = histogram_words(STAGE_BUCKETS_US)
@@ -84,6 +85,7 @@ class Totals:
         stages: durations in microseconds, where they were measured.
         request_rows: rows per answered request.
         batching: living workers by what they do about batches.
+        skipped: requests that a challenger did not score, for want of room.
     """
 
     ready: int = 0
@@ -94,6 +96,7 @@ class Totals:
     rows: int = 0
     enqueued: int = 0
     tee_failed: int = 0
+    skipped: int = 0
     rejected: dict[Rejection, int] = field(default_factory=lambda: dict.fromkeys(REJECTIONS, 0))
     requests: dict[tuple[str, str], Latencies] = field(default_factory=dict)
     stages: dict[Stage, HistogramTotal] = field(
@@ -161,6 +164,10 @@ class Tally:
 
     def tee_failed(self) -> None:
         self._words[_TEE_FAILED] += 1
+
+    def shadow_skipped(self) -> None:
+        """Count a request that a challenger was not given; the one count that the answering event loop makes."""
+        self._words[_SKIPPED] += 1
 
     def _place(self, route: int, code: int) -> int:
         key = 1 + route * 1000 + min(code, _OTHER_CODE)
@@ -252,6 +259,7 @@ def _add(totals: Totals, words: memoryview) -> None:
     totals.rows += words[_ROWS]
     totals.enqueued += words[_ENQUEUED]
     totals.tee_failed += words[_TEE_FAILED]
+    totals.skipped += words[_SKIPPED]
     for i, reason in enumerate(REJECTIONS):
         totals.rejected[reason] += words[_REJECTED + i]
     for place, stage in zip(range(_STAGES, _REQUEST_ROWS, _STAGE_WORDS), STAGES, strict=True):

@@ -79,7 +79,10 @@ def _rows_of_signature(identity: ModelIdentity) -> bytes | None:
 def _ask(app: ASGIApp, body: bytes) -> tuple[int, bytes]:
     """Return status and body of the answer, on an event loop of this thread's own."""
     for _ in range(_TRIES):
-        status, answer = asyncio.run(_post(app, body))
+        try:
+            status, answer = asyncio.run(_post(app, body))
+        except SystemExit:  # a model that ends its process
+            return 500, b""
         if status != _TIMEOUT:
             break
     return status, answer

@@ -17,14 +17,18 @@ from typing import Self
 import orjson
 
 from driftline.scorer.access_log import AccessLines
+from driftline.scorer.arms import Canary, CanaryOption
 from driftline.scorer.asgi import ScoringLayer
 from driftline.scorer.door import Door
 from driftline.scorer.hot_swap import HotSwap
 from driftline.scorer.load_reports import ReportPipe
+from driftline.scorer.model_code import own_code
 from driftline.scorer.model_loader import ModelLoader
-from driftline.scorer.orders import OrderBoard
+from driftline.scorer.orders import ModelOrder, OrderBoard
 from driftline.scorer.prediction_pool import PredictionPool
+from driftline.scorer.served_model import ServedModel
 from driftline.scorer.settings import ScorerSettings
+from driftline.scorer.shadow import Shadow
 from driftline.scorer.tied_process import tie_to_parent
 from driftline.store.errors import DriftlineError
 from driftline.store.records import Arm, now_us
@@ -103,16 +107,43 @@ def create_app() -> ScoringLayer:
 def _load(worker: WorkerOrder) -> ScoringLayer:
     settings = load_section(ScorerSettings, "scorer")
     pool = PredictionPool.open(settings)
+    shadow_pool = PredictionPool(settings.shadow_threads, settings.shadow_queued_requests)
     spool = load_section(SpoolSettings, "spool")
-    loader = ModelLoader(pool, worker.spool_folder, spool, worker.durable_wait_seconds, settings.version_headers)
+    loader = ModelLoader(
+        pool, shadow_pool, worker.spool_folder, spool, worker.durable_wait_seconds, settings.version_headers
+    )
     board = OrderBoard.attach(worker.board_path)
     serving = board.read().proven
-    begin = time.perf_counter_ns()
-    champion = loader.load(serving[Arm.CHAMPION])
-    champion.tally.loaded(now_us(), (time.perf_counter_ns() - begin) // 1000)
-    layer = ScoringLayer(champion, pool, Door.open(settings))
+    models = _load_models(loader, serving)
+    layer = ScoringLayer(
+        models[Arm.CHAMPION],
+        pool,
+        Door.open(settings),
+        _canary(models, settings),
+        _shadow(models, settings, shadow_pool),
+    )
     layer.meanwhile = HotSwap(layer, serving, board, ReportPipe.attach(worker.reports_path), loader.load).follow
     return layer
+
+
+def _load_models(loader: ModelLoader, orders: Mapping[Arm, ModelOrder]) -> dict[Arm, ServedModel]:
+    models: dict[Arm, ServedModel] = {}
+    for arm, order in orders.items():
+        begin = time.perf_counter_ns()
+        with own_code(order.path, {orders[loaded].path for loaded in models} - {order.path}):
+            models[arm] = loader.load(order)
+        models[arm].tally.loaded(now_us(), (time.perf_counter_ns() - begin) // 1000)
+    return models
+
+
+def _canary(models: Mapping[Arm, ServedModel], settings: ScorerSettings) -> Canary | None:
+    if settings.canary is None:
+        return None
+    return Canary(models[Arm.CANARY], CanaryOption.parse(settings.canary).share, settings.canary_header)
+
+
+def _shadow(models: Mapping[Arm, ServedModel], settings: ScorerSettings, pool: PredictionPool) -> Shadow | None:
+    return None if settings.shadow is None else Shadow(models[Arm.SHADOW], pool, settings.shadow_queued_requests)
 
 
 def _log_to_stderr() -> None:

@@ -33,7 +33,7 @@ class Worker:
         self._book = VersionBook(1)
         self.board, self.reports = OrderBoard.create(), ReportPipe.create()
         pool = PredictionPool()
-        self.loader = ModelLoader(pool, folder, SpoolSettings(ring_bytes=1 << 20), 1.0, version_headers=True)
+        self.loader = ModelLoader(pool, pool, folder, SpoolSettings(ring_bytes=1 << 20), 1.0, version_headers=True)
         first = self.order("first")
         self.board.post(Orders({Arm.CHAMPION: first}, {}))
         self.layer = ScoringLayer(self.loader.load(first), pool)

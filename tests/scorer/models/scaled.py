@@ -23,8 +23,13 @@ class Scaled(mlflow.pyfunc.PythonModel):
             time.sleep(3600)
 
     def predict(self, context, model_input, params=None):
-        if self.config.get("fault") == "predict":
+        fault = self.config.get("fault")
+        if fault == "predict":
             raise ValueError("no row is good enough")
+        if fault == "exit":
+            raise SystemExit(5)
+        if fault == "slow":
+            time.sleep(0.3)
         return model_input["x"] * self.weights[0]
 
 

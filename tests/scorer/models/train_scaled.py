@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 EXAMPLE = pd.DataFrame({"x": [1.0, 2.0]})
 FAULTS = {
     "first": "", "second": "", "torn": "load", "unwilling": "predict", "leaving": "leave", "deadly": "die",
-    "lingering": "linger", "gone": "",
+    "lingering": "linger", "gone": "", "slow": "slow", "exiting": "exit",
 }  # fmt: skip
 
 
