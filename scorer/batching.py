@@ -4,8 +4,8 @@ Invariants
 ----------
 - Rows never change owner: answers are cut in the order in which the frames were joined, and where a cut is not certain
   no answer comes from a batch, then or later.
-- A request that finds no batch running does not wait for others; else it waits no longer than ``wait_seconds``, and
-  only until the batch before it is done.
+- A request waits for others while a batch runs, and after that for those who were answered by it and may come again: no
+  longer than that batch took, and never longer than ``wait_seconds`` in all. A request alone never waits.
 - What goes wrong in a batch goes wrong for nobody: ``score`` returns None, and each request is predicted alone.
 - A request that is gone (a timeout) changes nothing for its neighbours.
 """
@@ -35,11 +35,12 @@ class _Request(NamedTuple):
 
 
 class _Batch:
-    """Requests that wait together."""
+    """Requests that wait together, at the latest until ``latest`` of the event loop's clock."""
 
-    __slots__ = ("requests", "rows", "start")
+    __slots__ = ("latest", "requests", "rows", "start")
 
-    def __init__(self) -> None:
+    def __init__(self, latest: float) -> None:
+        self.latest = latest
         self.requests: list[_Request] = []
         self.rows = 0
         self.start: asyncio.Handle | None = None
@@ -64,12 +65,15 @@ class Batcher:
         self._tally = tally
         self._waiting: dict[Hashable, _Batch] = {}
         self._running = 0
+        self._expected = 1
+        self._expected_until = 0.0
+        self._loop = asyncio.get_running_loop
 
     async def score(self, frame: "Frame", parse_us: int, place: Place) -> Scored | None:
         """Return the answer to these rows out of a batch, None where they are to be predicted alone."""
         if frame.join_key is None or frame.rows > self._limits.rows:
             return None
-        answer: asyncio.Future[Scored | None] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Scored | None] = self._loop().create_future()
         self._add(_Request(frame, parse_us, place, answer))
         return await answer
 
@@ -80,14 +84,26 @@ class Batcher:
             self._start(key, batch)
             batch = None
         if batch is None:
-            batch = self._waiting[key] = _Batch()
-            loop, start = asyncio.get_running_loop(), partial(self._start, key, batch)
-            # Not at once, but when all requests that came in the same turn of the loop have been parsed.
-            batch.start = loop.call_later(self._limits.wait_seconds, start) if self._running else loop.call_soon(start)
+            batch = self._waiting[key] = _Batch(self._loop().time() + self._limits.wait_seconds)
+            self._start_later(key, batch)
         batch.requests.append(request)
         batch.rows += rows
         if batch.rows >= self._limits.rows:
             self._start(key, batch)
+        elif not self._running and len(batch.requests) == self._expected:
+            self._loop().call_soon(self._start, key, batch)
+
+    def _start_later(self, key: Hashable, batch: _Batch) -> None:
+        if batch.start is not None:
+            batch.start.cancel()
+        loop = self._loop()
+        if self._running:
+            batch.start = loop.call_at(batch.latest, self._start, key, batch)
+        elif loop.time() < self._expected_until:
+            batch.start = loop.call_at(min(batch.latest, self._expected_until), self._start, key, batch)
+        else:
+            # Not at once, but when all requests that came in the same turn of the loop have been parsed.
+            batch.start = loop.call_soon(self._start, key, batch)
 
     def _start(self, key: Hashable, batch: _Batch) -> None:
         if self._waiting.get(key) is not batch:
@@ -99,12 +115,13 @@ class Batcher:
         if live:
             self._running += 1
             done = self._pool.start(self._score, live, places=[request.place for request in live])
-            done.add_done_callback(partial(self._finish, live))
+            done.add_done_callback(partial(self._finish, live, self._loop().time()))
 
-    def _finish(self, requests: Sequence[_Request], done: "asyncio.Future[Sequence[Scored | None]]") -> None:
+    def _finish(
+        self, requests: Sequence[_Request], begin: float, done: "asyncio.Future[Sequence[Scored | None]]"
+    ) -> None:
         self._running -= 1
-        if not self._running and self._waiting:
-            self._start(*next(iter(self._waiting.items())))
+        self._expect_others(requests, begin)
         error = done.exception()
         if isinstance(error, _NotCut) and self.active:
             self.active = False
@@ -118,6 +135,14 @@ class Batcher:
         for request, scored in zip(requests, [None] * len(requests) if error else done.result(), strict=True):
             if not request.answer.done():
                 request.answer.set_result(scored)
+
+    def _expect_others(self, requests: Sequence[_Request], begin: float) -> None:
+        """Let those that wait go on waiting for those that are answered now, who may well come again."""
+        self._expected = len(requests) + sum(len(batch.requests) for batch in self._waiting.values())
+        now = self._loop().time()
+        self._expected_until = now + min(self._limits.wait_seconds, now - begin) if self._expected > 1 else now
+        for key, batch in self._waiting.items():
+            self._start_later(key, batch)
 
     def _score(self, requests: Sequence[_Request]) -> Sequence[Scored | None]:
         """Return the answers in the order of the requests; in a thread."""

@@ -158,6 +158,21 @@ def test_a_request_waits_no_longer_than_it_may_for_a_batch_that_runs(fast_path: 
     run(fast_path, main, wait=0.01)
 
 
+def test_those_who_come_again_are_predicted_together_again(fast_path: CountingPath) -> None:
+    async def client(rig: Rig, x: float) -> None:
+        for turn in range(20):
+            scored = await rig.ask(rowwise.request(x + turn, act="sleep" if turn == 0 else ""))
+            assert scored is not None
+            assert scored.body == rowwise.answer(x + turn)
+
+    async def main(rig: Rig) -> None:
+        await asyncio.gather(*(client(rig, 100.0 * i) for i in range(8)))
+
+    run(fast_path, main)
+    assert sum(fast_path.predicted) == 160
+    assert len(fast_path.predicted) < 80
+
+
 def test_an_error_in_one_request_is_only_that_requests(fast_path: CountingPath) -> None:
     async def main(rig: Rig) -> None:
         bodies = [rowwise.request(float(i), act="fail" if i in (3, 11) else "") for i in range(20)]
