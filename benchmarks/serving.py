@@ -38,7 +38,10 @@ rng = np.random.default_rng(7)
 data = pd.DataFrame(rng.normal(size=(500, 20)), columns=features)
 model = LogisticRegression() if kind == "logistic" else RandomForestClassifier(100, random_state=7)
 model.fit(data, data.f00 > data.f01)
-mlflow.sklearn.save_model(model, path, signature=infer_signature(data, model.predict(data)), pip_requirements=[])
+signature = infer_signature(data, model.predict(data))
+mlflow.sklearn.save_model(
+    model, path, signature=signature, pip_requirements=[], serialization_format="cloudpickle"
+)
 row = data.iloc[:1].copy()
 times = []
 for _ in range(300):
