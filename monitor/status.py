@@ -72,7 +72,7 @@ class VersionStatus:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything at one moment; ``by_name`` has the version first that had rows last.
+    """Everything at one moment; ``by_name`` has the version first that takes precedence.
 
     ``clocks`` are those of the jobs that are about the whole store.
     """
@@ -83,9 +83,7 @@ class Snapshot:
     @property
     def by_name(self) -> dict[str, list[VersionStatus]]:
         models: dict[str, list[VersionStatus]] = {}
-        newest_first = sorted(
-            self.versions, key=lambda s: (s.version.last_rows_at_us or 0, s.version.first_served_at_us), reverse=True
-        )
+        newest_first = sorted(self.versions, key=lambda s: s.version.precedence, reverse=True)
         for each in newest_first:
             models.setdefault(each.version.identity.name, []).append(each)
         return dict(sorted(models.items()))

@@ -37,6 +37,12 @@ class WatchedVersion:
         return self.stored.id
 
     @property
+    def precedence(self) -> tuple[bool, int, int, int]:
+        """Higher is what a model's name means: the champion before a challenger, then who had rows last."""
+        is_champion = Arm.CHAMPION in self.arms
+        return is_champion, self.last_rows_at_us or 0, self.first_served_at_us, self.id
+
+    @property
     def label(self) -> str:
         return f"{self.stored.name}/{self.stored.version}"
 
@@ -59,7 +65,7 @@ def watched_versions(connection: Connection, since_us: int) -> list[WatchedVersi
 def find_version(connection: Connection, model: str, since_us: int) -> WatchedVersion:
     """Return the version that ``name``, ``name/version`` or ``models:/name/version`` means.
 
-    A name alone means the version that had rows last; where none had, the one that was first served last.
+    A name alone means the champion that had rows last; where none had, the one that was first served last.
 
     Raises:
         ModelNotFound: the store has no such version; names those that it has.
@@ -76,7 +82,7 @@ def find_version(connection: Connection, model: str, since_us: int) -> WatchedVe
             "serve it with `driftline serve -m URI` and send it a request"
         )
     versions = [_watched(connection, row, since_us) for row in matching]
-    return max(versions, key=lambda v: (v.last_rows_at_us or 0, v.first_served_at_us, v.id))
+    return max(versions, key=lambda v: v.precedence)
 
 
 def _watched(connection: Connection, row: Row[tuple[object, ...]], since_us: int) -> WatchedVersion:

@@ -224,7 +224,7 @@ event = Table(
     metadata,
     _id(),
     Column("at", Timestamp, nullable=False),
-    Column("kind", Text, nullable=False),  # alias moved, model loaded, reference changed
+    Column("kind", Text, nullable=False),  # alias moved, model loaded, model failed (``events``)
     Column("model_version_id", Identity, ForeignKey("model_version.id")),
     Column("detail", Text, nullable=False),  # JSON
     Index(None, "at"),
