@@ -46,6 +46,7 @@ class Loader:
         self._loading: dict[Path, SpoolLoading] = {}
         self._upkeep_at = self._adoption_at = float("-inf")
         self._troubled: set[Path] = set()
+        self._adoption_trouble = ""
 
     def load_once(self) -> LoadReport:
         """Load everything that is there now.
@@ -131,13 +132,19 @@ class Loader:
             partitions.ensure_days(self._engine, range(today - 1, today + partitions.DAYS_AHEAD + 1))
             self._upkeep_at = now
         if now - self._adoption_at >= _ADOPTION_SECONDS:
-            try:
-                for path in adopt_orphans(self._folder):
-                    _log.info("spool %s has no process any more; what is left of it is loaded now", path.name)
-            except (SpoolError, OSError) as error:
-                _log.error("a spool whose process is dead cannot be adopted: %s", error)
+            self._adopt()
             load_events(self._engine, self._folder)
             self._adoption_at = now
+
+    def _adopt(self) -> None:
+        try:
+            for path in adopt_orphans(self._folder):
+                _log.info("spool %s has no process any more; what is left of it is loaded now", path.name)
+            self._adoption_trouble = ""
+        except (SpoolError, OSError) as error:
+            if self._adoption_trouble != str(error):
+                _log.error("a spool whose process is dead cannot be adopted: %s", error)
+            self._adoption_trouble = str(error)
 
     def _begin_anew(self) -> None:
         """Read on from where the store says, on new connections."""

@@ -3,6 +3,7 @@
 Invariants
 ----------
 - Only the holder of the spool's lock adopts, so a spool is adopted once however many try.
+- A spool that cannot be adopted stops no other.
 - The ring is removed after its records are on the medium; a kill in between lets the next adopter do it again, and
   what is written twice has the same numbers.
 - After adoption every number that was used up lies in a segment, as a record or in a gap; the torn tail of the
@@ -45,10 +46,21 @@ def adopt_orphans(folder: Path) -> list[Path]:
     """Adopt each spool whose owner is dead and return those whose memory this call has moved to disk.
 
     Raises:
-        OSError: the disk refuses; what was not adopted stays as it is, for the next call.
+        SpoolError, OSError: what was met first; the others have been adopted all the same, and what was not stays as it
+            is, for the next call.
     """
     _remove_unfinished(folder)
-    return [path for path in spools(folder) if _adopt(path)]
+    adopted: list[Path] = []
+    trouble: SpoolError | OSError | None = None
+    for path in spools(folder):
+        try:
+            if _adopt(path):
+                adopted.append(path)
+        except (SpoolError, OSError) as error:
+            trouble = trouble or error
+    if trouble is not None:
+        raise trouble
+    return adopted
 
 
 def remove_loaded(path: Path) -> bool:

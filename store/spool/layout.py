@@ -51,6 +51,7 @@ class Meta:
         path = folder / META_NAME
         try:
             meta = cls(**orjson.loads(path.read_bytes()))
+            bytes.fromhex(meta.salt)
         except (OSError, TypeError, ValueError) as error:
             raise SpoolError(
                 f"{path} cannot be read ({type(error).__name__}): restore it, or move the folder away from the spools"

@@ -72,7 +72,21 @@ def summary_path(folder: Path, number: int) -> Path:
 
 
 def segment_numbers(folder: Path) -> list[int]:
-    """Return the numbers of the segments in ``folder``, plain and compressed, in order."""
+    """Return the numbers of the segments in ``folder``, plain and compressed, in order.
+
+    A listing of many names is no snapshot: a segment that is compressed meanwhile may be met under neither name.
+    Numbers follow each other, so a hole is looked at again; one that is found twice is real.
+    """
+    found = _numbers_listed(folder)
+    while found and len(found) <= found[-1] - found[0]:
+        again = _numbers_listed(folder)
+        if again == found:
+            break
+        found = again
+    return found
+
+
+def _numbers_listed(folder: Path) -> list[int]:
     found = set()
     with os.scandir(folder) as entries:
         for entry in entries:

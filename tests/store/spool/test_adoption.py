@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from driftline.store.errors import SpoolError
 from driftline.store.spool.adoption import adopt_orphans, remove_loaded, spools
-from driftline.store.spool.layout import Meta
+from driftline.store.spool.layout import META_NAME, Meta
 from driftline.store.spool.reader import Batch, SpoolReader
 from driftline.store.spool.segment import segment_numbers
 
@@ -198,6 +199,18 @@ def test_an_adopter_whose_disk_is_full_leaves_everything_for_the_next(
     assert adopt_orphans(home) == [folder]
     batch = load(folder)
     assert ([r.seq for r in batch.records], batch.gaps) == (list(range(1, 21)), [])
+
+
+def test_a_spool_that_cannot_be_adopted_stops_no_other(home: Path, memory: Path) -> None:
+    folders = sorted(die(home, memory, 3) for _ in range(3))
+    whole = (folders[1] / META_NAME).read_bytes()
+    (folders[1] / META_NAME).write_bytes(whole[:40])
+    with pytest.raises(SpoolError, match="cannot be read"):
+        adopt_orphans(home)
+    assert [len(load(folder).records) for folder in (folders[0], folders[2])] == [3, 3]
+    (folders[1] / META_NAME).write_bytes(whole)
+    assert adopt_orphans(home) == [folders[1]]
+    assert len(load(folders[1]).records) == 3
 
 
 def test_what_an_owner_left_that_died_while_making_its_spool_goes_after_an_hour(home: Path, memory: Path) -> None:

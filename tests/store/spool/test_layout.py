@@ -22,6 +22,12 @@ def test_a_spool_of_another_format_is_refused(tmp_path: Path) -> None:
         Meta.read(tmp_path)
 
 
+def test_a_damaged_salt_is_told_as_such(tmp_path: Path) -> None:
+    replace(META, salt="0q").write(tmp_path)
+    with pytest.raises(SpoolError, match="cannot be read"):
+        Meta.read(tmp_path)
+
+
 def test_a_spool_of_an_earlier_format_is_read(tmp_path: Path) -> None:
     replace(META, format=1).write(tmp_path)
     assert Meta.read(tmp_path).format == 1

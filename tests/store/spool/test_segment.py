@@ -2,7 +2,8 @@
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from driftline.store.spool.segment import (
     SEGMENT_HEADER_BYTES,
     Segment,
     SegmentHeader,
+    compressed_path,
     segment_numbers,
     segment_path,
 )
@@ -41,6 +43,30 @@ def test_segments_are_numbered_on_and_none_is_made_twice(tmp_path: Path) -> None
     segment_path(tmp_path, 1).unlink()
     Segment.create(tmp_path, UUID, 1).close()
     assert segment_numbers(tmp_path) == [2, 3, 4]
+
+
+def test_a_segment_that_the_listing_meets_under_neither_of_its_names_is_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 3, 4):
+        segment_path(tmp_path, number).touch()
+    compressed_path(tmp_path, 2).touch()
+    listed, looks = os.scandir, []
+
+    @contextmanager
+    def passed_its_new_name_before_it_was_there(folder: Path) -> Iterator[list[os.DirEntry[str]]]:
+        looks.append(folder)
+        with listed(folder) as entries:
+            yield [one for one in entries if len(looks) > 1 or not one.name.startswith("0000000002")]
+
+    monkeypatch.setattr(os, "scandir", passed_its_new_name_before_it_was_there)
+    assert segment_numbers(tmp_path) == [1, 2, 3, 4]
+
+
+def test_a_segment_that_is_gone_leaves_a_hole(tmp_path: Path) -> None:
+    for number in (1, 3):
+        segment_path(tmp_path, number).touch()
+    assert segment_numbers(tmp_path) == [1, 3]
 
 
 def test_a_short_write_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
