@@ -1,6 +1,7 @@
 """Resolve a model URI once: where its files lie, and which model version it is."""
 
 import dataclasses
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +19,16 @@ _MODELS_SCHEME = "models:/"
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """A model's folder on this machine and its identity."""
+    """A model's folder on this machine and its identity.
+
+    Attributes:
+        fetched: what was made for it here, to be removed when it is needed no more; None where the model is used in
+            place.
+    """
 
     path: Path
     identity: ModelIdentity
+    fetched: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +63,12 @@ def current_version(uri: str) -> str | None:
     return registered.version if registered and registered.ready else None
 
 
-def resolve(uri: str) -> ModelSource:
+def resolve(uri: str, into: Path | None = None) -> ModelSource:
     """Return the files and the identity of the model that ``uri`` names now.
 
     Args:
         uri: anything that ``mlflow models serve -m`` takes.
+        into: where a registered model that lies elsewhere is fetched to; None leaves the place to MLflow.
 
     Raises:
         ModelNotFound: nothing answers to the URI, or what does is no MLflow model.
@@ -72,8 +80,10 @@ def resolve(uri: str) -> ModelSource:
 
     try:
         registered = _registered(uri)
-        path = Path(_download_artifact_from_uri(registered.uri if registered else uri)).resolve()
-        return ModelSource(path, _identity(uri, path, Model.load(str(path)), registered))
+        fetched = _folder_for(registered, into)
+        path = Path(_download_artifact_from_uri(registered.uri if registered else uri, fetched)).resolve()
+        identity = _identity(uri, path, Model.load(str(path)), registered)
+        return ModelSource(path, identity, Path(fetched) if fetched else None)
     except ImportError as error:
         raise ModelNotFound(
             f"{_shown(uri)!r} cannot be read here ({error}): install the package that MLflow reads this storage with"
@@ -84,6 +94,20 @@ def resolve(uri: str) -> ModelSource:
             f"no model at {_shown(uri)!r} with the tracking server {_shown(mlflow.get_tracking_uri())} "
             f"({lines[0] if lines else type(error).__name__}): correct `-m` or MLFLOW_TRACKING_URI"
         ) from error
+
+
+def _folder_for(registered: _Registered | None, into: Path | None) -> str | None:
+    """Return a new folder for the model's files, None where MLflow finds the place: it uses local ones as they are."""
+    if registered is None or into is None:
+        return None
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+    from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+
+    repository = get_artifact_repository(registered.uri)
+    while isinstance(repository, ModelsArtifactRepository):
+        repository = repository.repo
+    return None if isinstance(repository, LocalArtifactRepository) else tempfile.mkdtemp(dir=into)
 
 
 def _registered(uri: str) -> _Registered | None:

@@ -10,6 +10,7 @@ Invariants
 
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -48,7 +49,7 @@ class Rollout:
         book: where versions are entered.
         tell: where events go.
         first_pause_seconds: after a failure.
-        fetch: brings the files of a URI here, see ``model_source.resolve``.
+        fetch: brings the files of a URI here, see ``model_source.resolve``; what it makes here is removed again.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class Rollout:
         self._again = False  # some workers serve the proven version and one could not
         self._loading_pid: int | None = None
         self._announced: BookedVersion | None = None
+        self._before: BookedVersion | None = None  # its last requests may still be under way
+        self._fetched = {first.fetched} if first.fetched else set()
         self._told: tuple[ModelOrder, ModelOrder | None] = (self.proven_order, None)
 
     @property
@@ -128,14 +131,25 @@ class Rollout:
             self._fail(report.reason, now)
 
     def _fetch_wanted(self, now: float) -> None:
+        self._remove_fetched()
         try:
             source = self._fetch(self.uri)
         except DriftlineError as error:
             self._fail(str(error), now)
             return
         self.pointed = source.identity.version  # it may have moved again since it was asked for
+        if source.fetched is not None:
+            self._fetched.add(source.fetched)
         if self.pointed != self.proven.version:
             self._order(self._book.enter(self.arm, source))
+
+    def _remove_fetched(self) -> None:
+        """Remove the files of versions that no worker loads or may still read."""
+        kept = (self.proven, self.wanted, self._announced, self._before)
+        held = {each.source.fetched for each in kept if each is not None}
+        for folder in self._fetched - held:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._fetched &= held
 
     def _order(self, version: BookedVersion | None) -> None:
         self.wanted = version
@@ -177,7 +191,9 @@ class Rollout:
             return
         totals = self.proven.sheet.totals()
         seconds = totals.load_duration_us / MICROSECONDS
-        before = self._announced.version if self._announced else None
+        self._before = self._announced
+        self._remove_fetched()
+        before = self._before.version if self._before else None
         if self._announced is not None:
             self.swaps = Swaps(self.swaps.success + 1, self.swaps.error)
             _log.info("version %s of %s serves, it took %.1f s to load", self.proven.version, self.uri, seconds)

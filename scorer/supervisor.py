@@ -2,7 +2,8 @@
 
 Invariants
 ----------
-- uvicorn is started as the installed MLflow starts it: same arguments, same variables, another application.
+- uvicorn is started as the installed MLflow starts it: same arguments, same variables, another application. It has
+  more patience with a worker that is silent while it loads a model, and the flags that were asked for.
 - uvicorn stops first and closes its spools, then the loader drains them; uvicorn's exit code is ours, 0 where it
   ended because we passed on a signal.
 - What refuses to start says so before anything runs.
@@ -14,8 +15,11 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 
 from driftline.scorer.arms import CanaryOption
 from driftline.scorer.children import Signals, start_tied
@@ -51,6 +55,8 @@ from driftline.store.spool.settings import SpoolSettings
 
 _APPLICATION = ("--factory", "driftline.scorer.worker:create_app")
 _UVICORN = (sys.executable, "-P", "-m", "uvicorn")
+# uvicorn kills a worker that is silent for 5 s, and unpickling a large model may hold Python's lock for longer.
+_LOADING_SECONDS = "30"
 _OTHER_SOCKETS = ("UVICORN_UDS", "UVICORN_FD")  # then uvicorn does not bind the port
 
 _log = logging.getLogger("driftline.scorer")
@@ -86,12 +92,15 @@ def serve(options: ServeOptions) -> int:
     metrics_tokens = open_tokens(options.scorer.metrics_token_file, "--metrics-token-file")
     _prepare_store(options)
     book = VersionBook(options.workers)
-    sources = {arm: resolve(uri) for arm, uri in _uris(options).items()}
+    fetched = tempfile.TemporaryDirectory(prefix="driftline-models-", ignore_cleanup_errors=True)
+    fetch = partial(resolve, into=Path(fetched.name))
+    sources = {arm: fetch(uri) for arm, uri in _uris(options).items()}
     board, reports = OrderBoard.create(), ReportPipe.create()
-    registry = _follow_registry(options, sources, book, board, reports)
+    registry = _follow_registry(options, sources, fetch, book, board, reports)
     watch = SpoolWatch(options.base.store_url, options.base.spool_folder, options.spool)
     collector = ScorerCollector(book, registry, watch)
     with (
+        fetched,
         Signals() as signals,
         start_metrics_server(collector, options.metrics_host, options.scorer.metrics_port, tls, metrics_tokens),
         watch.running(options.scorer.state_poll_seconds),
@@ -151,6 +160,7 @@ def _uris(options: ServeOptions) -> dict[Arm, str]:
 def _follow_registry(
     options: ServeOptions,
     sources: Mapping[Arm, ModelSource],
+    fetch: Callable[[str], ModelSource],
     book: VersionBook,
     board: OrderBoard,
     reports: ReportPipe,
@@ -158,7 +168,7 @@ def _follow_registry(
     poll_seconds = options.scorer.registry_poll_seconds
     events = EventLog(options.base.spool_folder)
     rollouts = [
-        Rollout(arm, uri, sources[arm], book, events.leave, 2 * poll_seconds, resolve)
+        Rollout(arm, uri, sources[arm], book, events.leave, 2 * poll_seconds, fetch)
         for arm, uri in _uris(options).items()
     ]
     return RegistryWatch(rollouts, board, reports, events, poll_seconds)
@@ -173,6 +183,7 @@ def _start_uvicorn(options: ServeOptions, source: ModelSource, worker: WorkerOrd
     given = shlex.split(command)[1:-1]  # between the program and MLflow's application
     arguments = [*_UVICORN, *given, *uvicorn_flags(options.scorer), *_APPLICATION]
     environment.pop("DRIFTLINE_STORE", None)  # the model's code has no business with the store's password
+    environment.setdefault("UVICORN_TIMEOUT_WORKER_HEALTHCHECK", _LOADING_SECONDS)
     limits = native_thread_limits(options.workers, environment)
     return start_tied(arguments, {**environment, **limits, **_settings_of_children(options), **worker.environment()})
 

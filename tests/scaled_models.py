@@ -20,12 +20,13 @@ BODY = '{"dataframe_records": [{"x": %s}]}'
 class ScaledModels:
     """Version n of the model ``scaled`` multiplies by n; ``versions`` has the numbers by name."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, server: str | None = None) -> None:
         train = Path(__file__).parent / "scorer" / "models" / "train_scaled.py"
-        subprocess.run([sys.executable, train, folder], check=True, capture_output=True, cwd=folder)
+        arguments = [sys.executable, train, folder, *([server] if server else [])]
+        subprocess.run(arguments, check=True, capture_output=True, cwd=folder)
         self.folder = folder
         self.versions: dict[str, str] = json.loads((folder / "versions.json").read_text())
-        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+        self.uri = server or f"sqlite:///{folder / 'mlflow.db'}"
         self.client = MlflowClient(self.uri, self.uri)
 
     def point(self, name: str, alias: str = "champion") -> str:

@@ -179,3 +179,26 @@ def test_a_version_that_comes_back_keeps_its_counters(stage: Stage) -> None:
     stage.point("1")
     assert stage.rollout.wanted is not None
     assert stage.rollout.wanted.sheet is first
+
+
+def test_files_that_were_fetched_stay_while_they_may_be_read_and_go_then(stage: Stage, tmp_path: Path) -> None:
+    def fetch() -> ModelSource:
+        folder = tmp_path / f"{stage.points_to}-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        return dataclasses.replace(source(stage.points_to), path=folder, fetched=folder)
+
+    def kept() -> set[str]:
+        return {path.name[0] for path in tmp_path.iterdir()}
+
+    stage.fetch = fetch  # type: ignore[method-assign]
+    stage.point("2")
+    stage.report("failed", reason="torn")
+    stage.point("3")
+    assert kept() == {"3"}, "what failed goes when the next is fetched"
+    stage.serve(stage.rollout.wanted)
+    stage.point("4")
+    stage.serve(stage.rollout.wanted)
+    assert kept() == {"3", "4"}, "the last requests of version 3 may still be under way"
+    stage.point("5")
+    stage.serve(stage.rollout.wanted)
+    assert kept() == {"4", "5"}

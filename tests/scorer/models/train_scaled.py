@@ -1,4 +1,6 @@
-"""Fill an MLflow store with versions of one model: ``train_scaled.py FOLDER``.
+"""Fill an MLflow store with versions of one model: ``train_scaled.py FOLDER [SERVER]``.
+
+With a server the models go through it, and only those that can serve.
 
 Version n multiplies by n; some cannot serve. The names that ``versions.json`` gives them say how.
 """
@@ -20,11 +22,12 @@ FAULTS = {
 }  # fmt: skip
 
 
-def main(folder: Path) -> None:
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    mlflow.create_experiment("tests", artifact_location=(folder / "artifacts").as_uri())
+def main(folder: Path, server: str | None = None) -> None:
+    mlflow.set_tracking_uri(server or f"sqlite:///{folder / 'mlflow.db'}")
+    mlflow.create_experiment("tests", artifact_location=None if server else (folder / "artifacts").as_uri())
     mlflow.set_experiment("tests")
-    versions = {name: _version(number, fault) for number, (name, fault) in enumerate(FAULTS.items(), 1)}
+    wanted = ["first", "second"] if server else FAULTS
+    versions = {name: _version(number, FAULTS[name]) for number, name in enumerate(wanted, 1)}
     versions["other"] = _log({"factor": float(len(versions) + 1)}, EXAMPLE.assign(y=["a", "b"]))
     mlflow.MlflowClient().set_registered_model_alias("scaled", "champion", versions["first"])
     (folder / "versions.json").write_text(json.dumps(versions))
@@ -48,4 +51,4 @@ def _log(config: dict[str, Any], example: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])
