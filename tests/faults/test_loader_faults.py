@@ -160,7 +160,7 @@ def test_a_spool_that_is_put_back_as_it_was_stores_nothing_twice(engine: Engine,
 def test_a_stopped_loader_goes_on_where_it_was(engine: Engine, store_url: str, tmp_path: Path, note: Note) -> None:
     sent = list(traffic.clf_traffic(4000))
     traffic.fill(tmp_path / "spool", sent)
-    process = start_loader(tmp_path, store_url, DRIFTLINE_LOADER_BATCH_RECORDS="50")
+    process = start_loader(tmp_path, store_url, DRIFTLINE_LOADER_BATCH_RECORDS="10")
     stops = 0
     try:
         servers.wait_until(lambda: len(stored(engine)) > 0)

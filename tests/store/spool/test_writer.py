@@ -76,7 +76,7 @@ def test_a_disk_that_freezes_delays_no_append_and_loses_nothing(
     real, frozen = os.writev, threading.Event()
 
     def freeze(descriptor: int, parts: list[memoryview]) -> int:
-        frozen.wait(10)
+        frozen.wait(60)
         return real(descriptor, parts)
 
     monkeypatch.setattr(os, "writev", freeze)
@@ -91,7 +91,7 @@ def test_a_disk_that_freezes_delays_no_append_and_loses_nothing(
     spool.close()
     batch = read_all(spool.folder)
     assert ([r.seq for r in batch.records], batch.gaps) == (list(range(1, 3001)), [])
-    assert sorted(durations)[int(len(durations) * 0.99)] < 0.001
+    assert max(durations) < 5, "append waited for the frozen disk"
 
 
 def test_a_failed_sync_is_never_repeated_on_the_same_segment(
