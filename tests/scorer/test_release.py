@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import inspect
+import json
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -11,12 +12,13 @@ import pytest
 from scaled_models import ScaledModels
 
 from driftline.scorer.asgi import ScoringLayer
+from driftline.scorer.asgi_types import Message
 from driftline.scorer.hot_swap import HotSwap
 from driftline.scorer.load_reports import LoadReport, ReportPipe
 from driftline.scorer.model_loader import ModelLoader
 from driftline.scorer.model_source import ModelSource, resolve
 from driftline.scorer.orders import ModelOrder, OrderBoard, Orders
-from driftline.scorer.prediction_pool import PredictionPool
+from driftline.scorer.prediction_pool import BatchLimits, PredictionPool
 from driftline.scorer.version_book import VersionBook
 from driftline.scorer.warm_up import WarmUpFailed, warm_up
 from driftline.store.records import Arm
@@ -32,7 +34,7 @@ class Worker:
         self._scaled = scaled
         self._book = VersionBook(1)
         self.board, self.reports = OrderBoard.create(), ReportPipe.create()
-        pool = PredictionPool()
+        pool = PredictionPool(batches=BatchLimits(8, 0.001, 1e-9))
         self.loader = ModelLoader(pool, pool, folder, SpoolSettings(ring_bytes=1 << 20), 1.0, version_headers=True)
         first = self.order("first")
         self.board.post(Orders({Arm.CHAMPION: first}, {}))
@@ -74,11 +76,37 @@ def run(action: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(asyncio.wait_for(action(), 60))  # type: ignore[arg-type]
 
 
+async def score(layer: ScoringLayer, number: float) -> float:
+    """Have one request answered, as the server would."""
+    answer: list[bytes] = []
+    body = b'{"dataframe_records": [{"x": %f}]}' % number
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        answer.append(message.get("body", b""))
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/invocations", "headers": headers, "query_string": b""}
+    await layer(scope, receive, send)
+    (found,) = json.loads(b"".join(answer))["predictions"]
+    return float(found if isinstance(found, float) else next(iter(found.values())))
+
+
 def test_the_memory_of_a_version_that_was_replaced_is_released_although_it_was_frozen(worker: Worker) -> None:
+    assert worker.layer.champion.predictor is not None
     old = weakref.ref(model_of(worker.layer))
+
+    async def answer_and_swap() -> None:
+        many = await asyncio.gather(*(score(worker.layer, number) for number in range(50)))
+        assert many == [float(number) for number in range(50)]
+        worker.want("second", 1)
+        await worker.swap.look()
+        assert await score(worker.layer, 7) == 14.0
+
     assert old() is not None
-    worker.want("second", 1)
-    run(worker.swap.look)
+    run(answer_and_swap)
     assert old() is None
     assert [report.state for report in worker.heard()] == ["loading", "serving"]
 
