@@ -7,6 +7,7 @@ and variables stop the start with the nearest known name.
 
 import dataclasses
 import difflib
+import math
 import os
 import tomllib
 import types
@@ -142,7 +143,10 @@ def _to(raw: Any, target: Any) -> Any:
         return found
     if isinstance(raw, (bool, dict, list)) or (target is int and isinstance(raw, float) and not raw.is_integer()):
         raise ValueError(raw)
-    return target(raw)
+    value = target(raw)
+    if target is float and not math.isfinite(value):
+        raise ValueError(raw)
+    return value
 
 
 def _say(target: Any) -> str:

@@ -49,6 +49,8 @@ def test_the_default_store_is_sqlite_in_the_home() -> None:
         ("[spool]\nring_byte = 1\n", "unknown setting `ring_byte`.*did you mean `ring_bytes`"),
         ("[spool]\nring_bytes = 'many'\n", "ring_bytes in .* should be a whole number, found 'many'"),
         ("[spool]\nring_bytes = 1.5\n", "should be a whole number"),
+        ("[spool]\nseconds = nan\n", "should be a number, found nan"),
+        ("[spool]\nseconds = 'inf'\n", "should be a number, found 'inf'"),
         ("[spool]\nmode = 'disk'\n", "should be 'process' or 'power', found 'disk'"),
         ("[spool]\nenabled = 'perhaps'\n", "should be true or false"),
         ("spool = 3\n", r"write `\[spool\]`"),
