@@ -174,10 +174,18 @@ def test_a_slow_challenger_skips_and_delays_nobody(scaled: ScaledModels, serve: 
 @on_sqlite
 def test_a_challenger_that_fails_or_ends_harms_nobody(scaled: ScaledModels, serve: Serve, engine: Engine) -> None:
     scaled.point("exiting", "challenger")
-    server = serve("--shadow", "models:/scaled@challenger")
-    for number in range(1, 6):
-        assert product(server.score((BODY % number).encode())) == number
-    servers.wait_until(lambda: server.metric("driftline_scorer_tee_records_total", result="enqueued") >= 10, 60)
+    server = serve("--shadow", "models:/scaled@challenger", DRIFTLINE_SCORER_SHADOW_QUEUED_REQUESTS="1")
+    for number in range(1, 7):
+        if number % 2:
+            answer = server.score((BODY % number).encode())
+        else:  # which MLflow's own application answers
+            answer = server.ask("POST", "/invocations", b"x\n%d\n" % number, {"content-type": "text/csv"})
+        assert product(answer) == number
+        recorded = 2 * number
+        servers.wait_until(
+            lambda n=recorded: server.metric("driftline_scorer_tee_records_total", result="enqueued") == n, 20
+        )
+    assert server.metric("driftline_scorer_shadow_skipped_requests_total") == 0
     assert server.stop() == 0
     assert {row.status for row in rows_of(engine, Arm.CHAMPION)} == {200}
     assert {row.status for row in rows_of(engine, Arm.SHADOW)} == {500}
