@@ -14,14 +14,15 @@ from driftline.store.errors import ModelNotFound
 
 _RESOLVE = """
 import json, sys
-from driftline.scorer.model_source import resolve
+from driftline.scorer.model_source import current_version, may_move, resolve
 from driftline.store.errors import ModelNotFound
 assert "mlflow" not in sys.modules, "MLflow is imported when it is needed, not before"
 found = {}
 for uri in json.load(sys.stdin):
     try:
         source = resolve(uri)
-        found[uri] = {"path": str(source.path), **json.loads(source.identity.to_json())}
+        moving = {"may_move": may_move(uri), "now": current_version(uri)}
+        found[uri] = {"path": str(source.path), **moving, **json.loads(source.identity.to_json())}
     except ModelNotFound as error:
         found[uri] = {"error": str(error)}
 json.dump(found, sys.stdout)
@@ -88,6 +89,27 @@ def test_a_registered_model_has_the_registrys_name_and_version(
     found = resolved[uris[kind]]
     assert (found["name"], found["version"]) == ("linear", version)
     assert found["alias"] == ("champion" if kind == "alias" else None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "now"),
+    [
+        ("alias", "1"),
+        ("latest", "2"),
+        ("stage", "1"),
+        ("version", None),
+        ("model id", None),
+        ("run", None),
+        ("path", None),
+    ],
+)
+def test_an_alias_a_stage_and_the_latest_version_may_move(
+    kind: str, now: str | None, uris: dict[str, str], resolved: dict[str, dict[str, Any]]
+) -> None:
+    found = resolved[uris[kind]]
+    assert found["may_move"] == (now is not None)
+    if now is not None:
+        assert found["now"] == now
 
 
 @pytest.mark.parametrize(
