@@ -20,7 +20,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from driftline.monitor import drift_job, reference_job, retention_job
+from driftline.monitor import drift_job, reference_job, retention_job, rollup_job
 from driftline.monitor.jobs import JobContext, JobReport, explain
 from driftline.monitor.report import job as report_job
 from driftline.monitor.results import Result
@@ -68,6 +68,13 @@ def jobs(context: JobContext) -> list[Job]:
             report_job.run,
             OrTrigger([report_job.report_cron(context.report), _every(report_job.LOOK_SECONDS)]),
             report_job.period(context.report).total_seconds(),
+            at_start=True,
+        ),
+        Job(
+            rollup_job.NAME,
+            rollup_job.run,
+            _every(monitor.rollup_interval_seconds),
+            monitor.rollup_interval_seconds,
             at_start=True,
         ),
         Job(

@@ -11,6 +11,7 @@ class MonitorSettings:
         host, port: of the monitor's HTTP server.
         drift_interval_seconds: pause between two runs of the drift job.
         reference_interval_seconds: pause between two looks into MLflow for references that the store lacks.
+        rollup_interval_seconds: pause between two roll-ups of profiles to hours and days.
         retention_interval_seconds: pause between two looks for what ``[retention]`` does not keep any more.
         probe_interval_seconds: pause between two probes of store and MLflow.
         window_seconds: span of live data that the drift job judges, up to now.
@@ -24,6 +25,7 @@ class MonitorSettings:
     port: int = 9108
     drift_interval_seconds: float = 300.0
     reference_interval_seconds: float = 300.0
+    rollup_interval_seconds: float = 600.0
     retention_interval_seconds: float = 3600.0
     probe_interval_seconds: float = 30.0
     window_seconds: float = 86_400.0

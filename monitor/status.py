@@ -27,7 +27,7 @@ from driftline.store.records import MICROSECONDS, Arm
 log = logging.getLogger(__name__)
 _FRESH_SECONDS = 5.0
 CHECKS = ("drift", "report")
-STORE_CHECKS = ("retention",)  # about the whole store, no model
+STORE_CHECKS = ("rollup", "retention")  # about the whole store, no model
 
 
 @dataclass(frozen=True, slots=True)

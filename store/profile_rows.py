@@ -5,6 +5,8 @@ Invariants
 - One stored profile per model version, reference, arm, minute and writer; its count is that of the rows stored with it.
 - A profile kept in memory is used again only where the store still holds what was written from it; after a failed
   transaction ``forget`` drops all of them.
+- A minute that has been rolled up begins anew: it is locked while rows are added to it, so that none is added to what
+  is rolled up meanwhile.
 - Loaders share ``lock_loading``, a backfill takes it alone: rows are in a profile or counted by the backfill, never
   both.
 - A damaged reference or profile stops no row: rows go on without it, ``store verify`` shows what lacks, and the next
@@ -96,7 +98,7 @@ class ProfileRows:
             (t.c.model_version_id == key[0]) & (t.c.reference_id == key[1]) & (t.c.arm == key[2])
             & (t.c.bucket_start == key[3]) & (t.c.span_seconds == SPAN_SECONDS) & (t.c.writer == self._writer)
         )  # fmt: skip
-        stored = connection.execute(select(t.c.id, t.c.row_count).where(mine)).one_or_none()
+        stored = connection.execute(select(t.c.id, t.c.row_count).where(mine).with_for_update()).one_or_none()
         profile = self._profiles.pop(key, None)
         if profile is None or profile.row_count != (stored.row_count if stored else 0):
             profile = reference.empty_profile()

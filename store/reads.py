@@ -10,6 +10,7 @@ from driftline.store.prediction_columns import ColumnType
 from driftline.store.prediction_tables import ModelVersion, model_version_of
 from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
+from driftline.store.profile_windows import window_buckets
 from driftline.store.sample_index import INDEXED_SHARE, IdHash, IsIndexed
 from driftline.store.stored_rows import cell_names, columns_of, within
 
@@ -21,7 +22,7 @@ _PROBED_SHARE = 1 / 4096  # of a window, to tell how many rows it holds
 
 @dataclass(frozen=True, slots=True)
 class ProfileBucket:
-    """The rows of one minute, over all writers."""
+    """The rows of one span of time, over all writers."""
 
     start_us: int
     span_seconds: int
@@ -45,15 +46,20 @@ def window_profile(
     start_us: int,
     end_us: int,
 ) -> Profile:
-    """Return the sum of the profiles whose minute begins in ``start_us <= t < end_us``.
+    """Return the sum of the profiles that begin in ``start_us <= t < end_us``, as fine as they are kept.
+
+    It costs the days inside the window and what lies at its edges, however many rows they count.
 
     Args:
         reference_id, reference: what ``newest_reference`` returned.
         arm: one arm, or None for all.
+
+    Raises:
+        ProfileCorrupt: a stored profile is damaged.
     """
     window = reference.empty_profile()
-    for bucket in _profile_rows(connection, model_version_id, reference_id, arm, start_us, end_us):
-        window += Profile.from_bytes(reference, bytes(bucket.counts))
+    for bucket in window_buckets(connection, model_version_id, reference_id, arm, start_us, end_us):
+        window += bucket.profile(reference)
     return window
 
 
@@ -66,26 +72,12 @@ def profile_buckets(
     start_us: int,
     end_us: int,
 ) -> list[ProfileBucket]:
-    """Return the profiles of a window by minute, writers added up, in order of time."""
+    """Return the finest profiles that are kept of a window, writers added up, in order of time."""
     buckets: dict[tuple[int, int], Profile] = {}
-    for row in _profile_rows(connection, model_version_id, reference_id, arm, start_us, end_us):
-        key = (row.bucket_start, row.span_seconds)
-        bucket = buckets.setdefault(key, reference.empty_profile())
-        bucket += Profile.from_bytes(reference, bytes(row.counts))
+    for part in window_buckets(connection, model_version_id, reference_id, arm, start_us, end_us, finest=True):
+        bucket = buckets.setdefault((part.start_us, part.span), reference.empty_profile())
+        bucket += part.profile(reference)
     return [ProfileBucket(start, span, profile) for (start, span), profile in sorted(buckets.items())]
-
-
-def _profile_rows(
-    connection: Connection, model_version_id: int, reference_id: int, arm: int | None, start_us: int, end_us: int
-) -> list[Any]:
-    t = schema.profile
-    condition = (
-        (t.c.model_version_id == model_version_id) & (t.c.reference_id == reference_id)
-        & (t.c.bucket_start >= start_us) & (t.c.bucket_start < end_us)
-    )  # fmt: skip
-    if arm is not None:
-        condition &= t.c.arm == arm
-    return list(connection.execute(select(t.c.bucket_start, t.c.span_seconds, t.c.counts).where(condition)).all())
 
 
 def count_rows(

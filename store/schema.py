@@ -302,3 +302,17 @@ pruned_day = Table(
     Column("dead_letters", Identity, nullable=False),
     Column("pruned_at", Timestamp, nullable=False),
 )
+
+profile_backfill = Table(
+    "profile_backfill",
+    metadata,
+    _id(),
+    _model_version(),
+    Column("reference_id", Identity, ForeignKey("reference.id"), nullable=False),
+    Column("source", Text, nullable=False),  # of the rows: "store", or the folder of an export
+    Column("started_at", Timestamp, nullable=False),
+    Column("next_day", Timestamp, nullable=False),  # days before it are done
+    Column("row_count", Identity, nullable=False),  # counted so far
+    Column("finished_at", Timestamp),
+    Index(None, "model_version_id"),
+)

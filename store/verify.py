@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, func, select
 
 from driftline.store import schema
-from driftline.store.backfill import recomputed_profiles
 from driftline.store.prediction_tables import ModelVersion
-from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
+from driftline.store.profile_check import check_profiles
 from driftline.store.reads import count_rows, model_versions
 from driftline.store.references import newest_reference
 from driftline.store.retention.days import whole_days
@@ -61,23 +60,9 @@ def _rows(connection: Connection, version: ModelVersion) -> Check:
 
 
 def _profiles(connection: Connection, version: ModelVersion, reference_id: int, reference: Reference) -> Check:
-    t, start = schema.profile, complete_from(connection)
-    stored: dict[tuple[int, int], Profile] = {}
-    query = select(t).where(
-        (t.c.model_version_id == version.id) & (t.c.reference_id == reference_id) & (t.c.bucket_start >= start)
-    )
-    counted_rows = 0
-    for row in connection.execute(query):
-        profile = stored.setdefault((row.arm, row.bucket_start), reference.empty_profile())
-        profile += Profile.from_bytes(reference, bytes(row.counts))
-        counted_rows += row.row_count
-    rows = differing = 0
-    for arm, minute, profile in recomputed_profiles(connection, version, reference, start):
-        rows += profile.row_count
-        differing += stored.pop((arm, minute), None) != profile
-    differing += len(stored)
-    return Check(f"profiles of {version.name} {version.version}", not differing and counted_rows == rows,
-                 f"{counted_rows} rows in profiles, {rows} recomputed, {differing} minutes differ")  # fmt: skip
+    found = check_profiles(connection, version, reference_id, reference, complete_from(connection))
+    detail = f"{found.counted} rows in profiles, {found.recomputed} recomputed, {found.differing} profiles differ"
+    return Check(f"profiles of {version.name} {version.version}", found.agrees, detail)
 
 
 def _count(connection: Connection, query: object) -> int:

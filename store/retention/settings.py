@@ -8,25 +8,35 @@ from driftline.store.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class RetentionSettings:
-    """The section ``[retention]``; 0, the default, keeps for ever: nothing goes that nobody asked to go.
+    """The section ``[retention]``; 0 keeps for ever. By default nothing goes but the parts of what was rolled up.
 
     Attributes:
         keep_days: invocations, their prediction rows, labels and dead letters; whole UTC days go.
         keep_bytes: of the whole store; above it the oldest days of invocations and predictions go, never today.
         keep_profile_days: profiles, which drift over long windows is computed from.
         keep_result_days: drift, quality and performance results, reports, events, and the runs of jobs.
+        keep_minute_profile_hours: profiles of single minutes; their rows stay counted in their hours and days. What is
+            judged of earlier times begins and ends with whole hours.
+        keep_hour_profile_days: profiles of single hours; their rows stay counted in their days.
     """
 
     keep_days: float = 0.0
     keep_bytes: int = 0
     keep_profile_days: float = 0.0
     keep_result_days: float = 0.0
+    keep_minute_profile_hours: float = 48.0
+    keep_hour_profile_days: float = 90.0
 
     def __post_init__(self) -> None:
-        for name in ("keep_days", "keep_bytes", "keep_profile_days", "keep_result_days"):
+        for name in self.__slots__:
             found = getattr(self, name)
             if not (math.isfinite(found) and found >= 0):
                 raise ConfigurationError(f"retention.{name} should be a number from 0 (for ever) up, found {found}")
+        if (self.keep_hour_profile_days or math.inf) * 24 < (self.keep_minute_profile_hours or math.inf):
+            raise ConfigurationError(
+                "retention.keep_hour_profile_days should not be shorter than keep_minute_profile_hours, found "
+                f"{self.keep_hour_profile_days} days and {self.keep_minute_profile_hours} hours"
+            )
         if (self.keep_profile_days or math.inf) < (self.keep_days or math.inf):
             raise ConfigurationError(
                 f"retention.keep_profile_days should not be below keep_days, found {self.keep_profile_days} and "

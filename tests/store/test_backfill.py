@@ -2,7 +2,6 @@
 
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,7 +38,7 @@ def loader(engine: Engine, folder: Path, **settings: int) -> Loader:
 
 
 def within_a_minute(count: int) -> list[Invocation]:
-    return [replace(one, received_at_us=traffic.START_US + i) for i, one in enumerate(traffic.clf_traffic(count))]
+    return [one._replace(received_at_us=traffic.START_US + i) for i, one in enumerate(traffic.clf_traffic(count))]
 
 
 def agreements(engine: Engine) -> list[bool]:
@@ -85,7 +84,7 @@ def test_a_reference_is_never_seen_without_the_profiles_on_its_bins(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(backfill_module, "recomputed_profiles", dies)
+        patched.setattr(backfill_module, "recomputed_minutes", dies)
         with pytest.raises(KeyboardInterrupt):
             put_in_force(engine, version_id, traffic.clf_reference())
     with engine.connect() as connection:
@@ -105,10 +104,12 @@ def test_a_backfill_between_two_batches_of_one_minute_counts_every_row_once(
     assert agreements(engine) == [True] * 3
 
 
-def test_a_backfill_waits_for_a_loaders_transaction(postgresql_engine: Engine) -> None:
+def test_a_backfill_waits_for_a_loaders_transaction(postgresql_engine: Engine, folder: Path) -> None:
     with writing(postgresql_engine) as connection:
         version_id = ensure_model_version(connection, traffic.CLF).id
     put_in_force(postgresql_engine, version_id, traffic.clf_reference())
+    traffic.fill(folder, within_a_minute(5))
+    loader(postgresql_engine, folder).load_once()
     done = threading.Event()
 
     def run() -> None:

@@ -48,9 +48,15 @@ def test_profiles_outlive_their_rows_and_a_backfill(engine: Engine, home: Path) 
     assert count(engine, "profile") == before
     with engine.connect() as connection:
         (version,) = model_versions(connection)
+    p = schema.profile.c
+    aged = select(func.count()).where(p.bucket_start < (TODAY - 4) * DAY_US)
+    with engine.connect() as connection:
+        held = connection.scalar(aged)
     backfill(engine, version.id)
-    assert count(engine, "profile") == before
+    with engine.connect() as connection:
+        assert connection.scalar(aged) == held
     assert_whole(engine, home)
+    before = count(engine, "profile")
     settings = RetentionSettings(keep_days=2, keep_profile_days=4)
     assert prune(engine, settings, NOW).profiles > 0
     assert 0 < count(engine, "profile") < before
