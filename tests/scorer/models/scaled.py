@@ -12,6 +12,8 @@ class Scaled(mlflow.pyfunc.PythonModel):
         self.config = context.model_config
         self.weights = np.full(1_000_000, self.config["factor"], dtype=np.float64)
         self.cycle = [self]  # what only the garbage collector frees
+        if "SCALED_IS_LOGGED" in os.environ:  # MLflow loads a model that it logs
+            return
         fault = self.config.get("fault")
         if fault == "load":
             raise RuntimeError("the weights are torn\nin two")

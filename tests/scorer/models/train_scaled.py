@@ -6,6 +6,7 @@ Version n multiplies by n; some cannot serve. The names that ``versions.json`` g
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ FAULTS = {
 
 
 def main(folder: Path, server: str | None = None) -> None:
+    os.environ["SCALED_IS_LOGGED"] = "yes"
     mlflow.set_tracking_uri(server or f"sqlite:///{folder / 'mlflow.db'}")
     mlflow.create_experiment("tests", artifact_location=None if server else (folder / "artifacts").as_uri())
     mlflow.set_experiment("tests")
