@@ -131,7 +131,11 @@ def _load_models(loader: ModelLoader, orders: Mapping[Arm, ModelOrder]) -> dict[
     for arm, order in orders.items():
         begin = time.perf_counter_ns()
         with own_code(order.path, {orders[loaded].path for loaded in models} - {order.path}):
-            models[arm] = loader.load(order)
+            try:
+                models[arm] = loader.load(order)
+            except Exception as error:
+                error.add_note(f"while the {arm.name.lower()}, {order.identity.uri}, was loaded")
+                raise
         models[arm].tally.loaded(now_us(), (time.perf_counter_ns() - begin) // 1000)
     return models
 
