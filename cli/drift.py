@@ -1,17 +1,35 @@
-"""``driftline drift``: judge live data against the training reference now."""
+"""``driftline drift``: judge live data against the training reference now, or recompute what it is judged by."""
 
 from typing import TYPE_CHECKING
 
 import click
 import orjson
 
+from driftline.cli.drift_backfill import backfill
 from driftline.cli.since import Since
 
 if TYPE_CHECKING:
     from driftline.monitor.judge import Judgement
 
 
-@click.command()
+class _ByDefault(click.Group):
+    """A group whose first argument may also be a model: that is the command ``now``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = ["now", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_ByDefault, subcommand_metavar="MODEL [OPTIONS] | COMMAND ...")
+def drift() -> None:
+    """Judge live data against the training reference; `driftline drift MODEL` is `driftline drift now MODEL`."""
+
+
+drift.add_command(backfill)
+
+
+@drift.command()
 @click.argument("model")
 @click.option(
     "--since",
@@ -22,7 +40,7 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--fail-on-drift", is_flag=True, help="Exit with 3 when a column drifted.")
-def drift(model: str, since: int, as_json: bool, fail_on_drift: bool) -> None:
+def now(model: str, since: int, as_json: bool, fail_on_drift: bool) -> None:
     """Judge live data against the training reference now.
 
     MODEL is a name, name/version or models:/name/version; a name alone means the version that had rows last.

@@ -52,9 +52,13 @@ class DayFile:
         if not path.exists() or _marker(path).exists():
             return False
         try:
-            return int(pq.read_metadata(path).num_rows) >= self.rows
+            return self.row_count(folder) >= self.rows
         except (pa.ArrowException, OSError):
             return False
+
+    def row_count(self, folder: Path) -> int:
+        """Return how many rows the file holds."""
+        return int(pq.read_metadata(self.path(folder)).num_rows)
 
     def write(self, folder: Path, tables: Iterable[Any]) -> int:
         """Write the tables, replacing what is there; return how many rows they had."""

@@ -1,0 +1,46 @@
+"""``driftline drift backfill``: recompute the profiles that drift is judged by."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--from-parquet",
+    "folder",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Take rows from what `driftline store export` wrote to DIR, those of pruned days among them.",
+)
+def backfill(model: str, folder: Path | None) -> None:
+    """Recompute the profiles of MODEL, day by day.
+
+    On its newest reference. After a new reference, new bins or a new column: `reference build` does it for the rows that the store holds, this
+    also for those that only an export has. Loading goes on meanwhile; the same command resumes after a stop.
+    """
+    from driftline.cli.job_context import open_context
+    from driftline.monitor.reference import require
+    from driftline.monitor.watch import find_version
+    from driftline.store import backfill as backfilling
+
+    context = open_context(create=False)
+    source: backfilling.RowSource = backfilling.StoredRows()
+    if folder is not None:
+        from driftline.store.export.parquet_rows import ParquetRows
+
+        source = ParquetRows(folder)
+    with context.engine.connect() as connection:
+        version = find_version(connection, model, since_us=0)
+    require(context.engine, context.link, version)
+    days = backfilling.days_to_do(context.engine, version.id, source)
+    bar: ProgressBar[int]
+    with click.progressbar(length=24 * days, label="hours of rows", file=sys.stderr) as bar:
+        rows = backfilling.backfill(context.engine, version.id, source, context.retention, bar.update)
+    click.echo(f"{version.label}: {rows} rows profiled on the newest reference, {days} days in this run")
