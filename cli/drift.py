@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
+from driftline.cli.base_options import base_options
 from driftline.cli.drift_backfill import backfill
 from driftline.cli.since import Since
+from driftline.store.settings import BaseSettings
 
 if TYPE_CHECKING:
     from driftline.monitor.judge import Judgement
@@ -40,12 +42,13 @@ drift.add_command(backfill)
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--fail-on-drift", is_flag=True, help="Exit with 3 when a column drifted.")
-def now(model: str, since: int, as_json: bool, fail_on_drift: bool) -> None:
+@base_options
+def now(base: BaseSettings, model: str, since: int, as_json: bool, fail_on_drift: bool) -> None:
     """Judge live data against the training reference now.
 
     MODEL is a name, name/version or models:/name/version; a name alone means the version that had rows last.
     """
-    judged = _judge(model, since)
+    judged = _judge(base, model, since)
     if as_json:
         from driftline.monitor.judge import document
 
@@ -56,13 +59,13 @@ def now(model: str, since: int, as_json: bool, fail_on_drift: bool) -> None:
         raise SystemExit(3)
 
 
-def _judge(model: str, since_us: int) -> "Judgement":
+def _judge(base: BaseSettings, model: str, since_us: int) -> "Judgement":
     from driftline.cli.job_context import open_context
     from driftline.monitor.judge import judge
     from driftline.monitor.reference import require
     from driftline.monitor.watch import find_version
 
-    context = open_context(create=False)
+    context = open_context(base, create=False)
     with context.engine.connect() as connection:
         version = find_version(connection, model, since_us)
     require(context.engine, context.link, version)

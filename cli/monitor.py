@@ -3,25 +3,40 @@
 import logging
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
+
+from driftline.cli.base_options import base_options
+from driftline.store.settings import BaseSettings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+_log = logging.getLogger("driftline.monitor")
 
 
 @click.command()
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of metrics and status page.  [default: 9108]")
 @click.option("--once", is_flag=True, help="Run every job now, print one line each, and end: 1 where a job failed.")
-def monitor(host: str | None, port: int | None, once: bool) -> None:
-    """Run the scheduled jobs and expose their results."""
+@base_options
+def monitor(base: BaseSettings, host: str | None, port: int | None, once: bool) -> None:
+    """Run the scheduled jobs and expose their results.
+
+    It may be started before `driftline serve`, and makes a SQLite store that is not there yet; with --once that is an
+    error.
+    """
     from driftline.cli.job_context import open_context
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for chatty in ("apscheduler", "alembic", "mlflow"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    context = open_context({"host": host, "port": port})
+    context = open_context(base, {"host": host, "port": port}, create=not once)
     if not once:
         from driftline.monitor import server
 
+        _tell_if_empty(context.engine)
         server.run(context)
         _leave()
     from driftline.monitor.schedule import jobs, run_job
@@ -32,6 +47,21 @@ def monitor(host: str | None, port: int | None, once: bool) -> None:
         click.echo(str(report))
         failed = failed or report.failed
     sys.exit(1 if failed else 0)
+
+
+def _tell_if_empty(engine: "Engine") -> None:
+    """Say where was looked when the store holds no model: nothing will be judged, and nothing will look wrong."""
+    from sqlalchemy import select
+
+    from driftline.store import schema
+
+    with engine.connect() as connection:
+        if connection.execute(select(schema.model_version.c.id).limit(1)).first() is None:
+            _log.warning(
+                "the store %s holds no model yet: nothing is judged until `driftline serve` fills it; where that runs "
+                "with another home or store, name them here (`--home`, `--store`)",
+                engine.url.render_as_string(hide_password=True),
+            )
 
 
 def _leave() -> None:

@@ -1,12 +1,12 @@
 """``driftline reference``: build and show the training reference of a model version."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from click._termui_impl import ProgressBar
+from driftline.cli.base_options import base_options
+from driftline.cli.progress import progress_bar
+from driftline.store.settings import BaseSettings
 
 
 @click.group()
@@ -27,18 +27,21 @@ def reference() -> None:
     show_default=True,
     help="Whether to keep it beside the model in MLflow too.",
 )
-def build(model_uri: str, data: Path | None, to_mlflow: bool) -> None:
-    """Reduce training data to the reference of MODEL_URI, into the store and beside the model in MLflow."""
+@base_options
+def build(base: BaseSettings, model_uri: str, data: Path | None, to_mlflow: bool) -> None:
+    """Reduce training data to the reference of MODEL_URI.
+
+    It goes into the store, and beside the model in MLflow.
+    """
     from driftline.cli.job_context import open_context
     from driftline.monitor import reference as references
     from driftline.monitor import training_data
 
-    context = open_context()
+    context = open_context(base)
     identity = context.link.resolve(model_uri)
     found = training_data.find(context.link, identity, data)
     click.echo(f"{len(found.frame)} rows from {found.source}")
-    bar: ProgressBar[int]
-    with click.progressbar(length=len(found.frame), label="the model's answers") as bar:
+    with progress_bar(len(found.frame), "the model's answers") as bar:
         built = references.build(context.link, identity, found.frame, found.source, progress=bar.update)
     click.echo(
         f"reference of {identity.name} version {identity.version}: {len(built.reference.columns)} columns, "
@@ -53,14 +56,18 @@ def build(model_uri: str, data: Path | None, to_mlflow: bool) -> None:
 
 @reference.command()
 @click.argument("model")
-def show(model: str) -> None:
-    """Show the reference in force of MODEL: a name, name/version or models:/name/version."""
+@base_options
+def show(base: BaseSettings, model: str) -> None:
+    """Show the reference in force of MODEL.
+
+    MODEL is a name, name/version or models:/name/version.
+    """
     from driftline.cli.job_context import open_context
     from driftline.monitor.judge import iso
     from driftline.monitor.reference import require
     from driftline.monitor.watch import find_version
 
-    context = open_context(create=False)
+    context = open_context(base, create=False)
     with context.engine.connect() as connection:
         version = find_version(connection, model, since_us=0)
     found = require(context.engine, context.link, version)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
+from driftline.cli.base_options import base_options
 from driftline.cli.since import Since
+from driftline.store.settings import BaseSettings
 
 
 @click.command()
@@ -20,7 +22,8 @@ from driftline.cli.since import Since
     "--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write Evidently's page to this file."
 )
 @click.option("--to-mlflow", is_flag=True, help="Log the report as a run in the experiment driftline/<model>.")
-def report(model: str, since: int, html_file: Path | None, to_mlflow: bool) -> None:
+@base_options
+def report(base: BaseSettings, model: str, since: int, html_file: Path | None, to_mlflow: bool) -> None:
     """Write the drift report of a model.
 
     MODEL is a name, name/version or models:/name/version; a name alone means the version that had rows last. The
@@ -37,7 +40,7 @@ def report(model: str, since: int, html_file: Path | None, to_mlflow: bool) -> N
         raise ConfigurationError(
             f"the folder of {html_file} does not exist: create it or name another file with --html"
         )
-    context = open_context(create=False)
+    context = open_context(base, create=False)
     with context.engine.connect() as connection:
         version = find_version(connection, model, since)
     require(context.engine, context.link, version)

@@ -6,6 +6,9 @@ from typing import Any
 
 import click
 
+from driftline.cli.base_options import base_options
+from driftline.store.settings import BaseSettings
+
 _PORT = click.IntRange(0, 65535)
 _FILE = click.Path(path_type=Path)
 
@@ -44,17 +47,7 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--install-mlflow", is_flag=True, default=False, help="Put this MLflow into the environment that is made."
 )
-@click.option(
-    "--home",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="Spool, SQLite store and reports. [env var: DRIFTLINE_HOME; default: ./driftline-data]",
-)
-@click.option(
-    "--store",
-    metavar="URL",
-    help="SQLAlchemy URL of the store. [env var: DRIFTLINE_STORE; default: SQLite in the home]",
-)
+@base_options
 @click.option(
     "--start-without-store",
     is_flag=True,
@@ -133,8 +126,7 @@ def serve(
     env_manager: str,
     no_conda: bool,
     install_mlflow: bool,
-    home: Path | None,
-    store: str | None,
+    base: BaseSettings,
     durability: str | None,
     **scorer: Any,
 ) -> None:
@@ -150,10 +142,9 @@ def serve(
     from driftline.scorer.supervisor import ServeOptions
     from driftline.scorer.supervisor import serve as run
     from driftline.store.loader.settings import LoaderSettings
-    from driftline.store.settings import load_base, load_section
+    from driftline.store.settings import load_section
     from driftline.store.spool.settings import SpoolSettings
 
-    base = load_base({"home": home, "store": store})
     extras = "postgresql" if base.store_url.startswith("postgresql") else ""
     manager = LOCAL if no_conda else env_manager
     enter(EnvironmentOptions(manager, model_uri, install_mlflow, extras), [*sys.argv[1:], "--env-manager", LOCAL])

@@ -4,12 +4,12 @@ import logging
 import os
 import shutil
 import socket
-import tempfile
 from pathlib import Path
 
 from driftline.scorer.settings import ScorerSettings
 from driftline.store.bearer_tokens import BearerTokens
 from driftline.store.errors import ConfigurationError, DriftlineError, SpoolError
+from driftline.store.home import make_home
 from driftline.store.spool.file_system import refuse_network
 from driftline.store.spool.settings import SpoolSettings
 
@@ -18,15 +18,7 @@ _log = logging.getLogger("driftline.scorer")
 
 def check_home(home: Path) -> None:
     """Make the home folder and write into it; a network is no place for it."""
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=home):
-            pass
-    except OSError as error:
-        raise DriftlineError(
-            f"the home {home} is not writable ({error.strerror}): correct its owner or choose another with "
-            "`--home` or DRIFTLINE_HOME"
-        ) from error
+    make_home(home)
     refuse_network(home)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from driftline.store.errors import SpoolError
 from driftline.store.spool.adoption import spools
-from driftline.store.spool.inspect import SpoolState, inspect
+from driftline.store.spool.inspect import SpoolState, first_position, inspect
 from driftline.store.spool.layout import Meta
 from driftline.store.spool.reader import Position
 from driftline.store.spool_ledger import SpoolLedger, ledgers
@@ -109,6 +109,22 @@ def accounts(engine: Engine, spool_folder: Path) -> Accounts:
             here[account.uuid] = account
     elsewhere = [_settled(uuid, ledger) for uuid, ledger in ledgers(engine).items() if uuid not in here]
     return Accounts([*here.values(), *elsewhere])
+
+
+def spooled_here(spool_folder: Path) -> list[SpoolState]:
+    """Return what the spools under ``spool_folder`` hold, for want of a database that says what of it is stored.
+
+    Raises:
+        SpoolError: a spool cannot be read.
+    """
+    found = []
+    for path in spools(spool_folder):
+        try:
+            found.append(inspect(path, first_position(path)))
+        except (SpoolError, FileNotFoundError):
+            if path.exists():  # else it was loaded and removed since it was listed
+                raise
+    return found
 
 
 def _local(engine: Engine, path: Path) -> SpoolAccount | None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
@@ -20,6 +20,21 @@ from driftline.store.errors import ConfigurationError, StoreUnreachable
 
 _BUSY_TIMEOUT_SECONDS = 60
 _CONNECT_TIMEOUT_SECONDS = 10
+
+
+def require_file(url: str) -> None:
+    """Raise where the store is a SQLite file that is not there: to open it would make an empty one.
+
+    Raises:
+        ConfigurationError: the URL is malformed.
+        StoreUnreachable: no such file.
+    """
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database and not Path(parsed.database).exists():
+        raise StoreUnreachable(
+            f"there is no store at {Path(parsed.database).absolute()}: run this where `driftline serve` runs, or name "
+            "its home (`--home`, DRIFTLINE_HOME) or its store (`--store`, DRIFTLINE_STORE)"
+        )
 
 
 def open_engine(url: str, *, probe: bool = True) -> Engine:
@@ -33,13 +48,8 @@ def open_engine(url: str, *, probe: bool = True) -> Engine:
         ConfigurationError: the URL is malformed, its database kind is not supported, or its driver is missing.
         StoreUnreachable: nothing answers, or the answer is a refusal.
     """
-    try:
-        parsed = make_url(url)
-        backend = parsed.get_backend_name()
-    except ArgumentError as error:
-        raise ConfigurationError(
-            "the store URL is malformed: write `sqlite:////path/driftline.sqlite` or `postgresql://user@host/database`"
-        ) from error
+    parsed = _parsed(url)
+    backend = parsed.get_backend_name()
     if backend == "postgresql":
         engine = _postgresql(parsed.set(drivername="postgresql+psycopg") if "+" not in parsed.drivername else parsed)
     elif backend == "sqlite":
@@ -84,6 +94,15 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """Open a transaction that is going to write: on SQLite it holds the write lock from its first moment."""
     with engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection, connection.begin():
         yield connection
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            "the store URL is malformed: write `sqlite:////path/driftline.sqlite` or `postgresql://user@host/database`"
+        ) from error
 
 
 def _postgresql(url: Any) -> Engine:

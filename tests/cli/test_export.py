@@ -45,9 +45,9 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_export_says_what_it_wrote_and_the_same_command_resumes(run: Run, tmp_path: Path) -> None:
-    assert "wrote 1 rows to 1 files in out, 0 were finished already" in run("export", "out", "--since", "3d").stdout
-    assert "wrote 2 rows to 2 files in out, 0 were finished already" in run("export", "out").stdout  # today is open
-    assert "1 were finished already" in run("export", "out", "--model", "clf").stdout
+    assert "wrote 1 row to 1 file in out; finished already: 0" in run("export", "out", "--since", "3d").stdout
+    assert "wrote 2 rows to 2 files in out; finished already: 0" in run("export", "out").stdout  # today is open
+    assert "finished already: 1" in run("export", "out", "--model", "clf").stdout
     assert pq.read_table(tmp_path / "out", partitioning="hive").num_rows == 2
 
 
@@ -60,6 +60,10 @@ def test_a_terminal_sees_a_progress_bar(run: Run) -> None:
     assert done.returncode == 0
     assert "rows" in shown
     assert "100%" in shown
+
+
+def test_without_a_terminal_there_is_no_trace_of_the_bar(run: Run) -> None:
+    assert run("export", "out").stderr == ""
 
 
 def test_an_unknown_model_is_one_line(run: Run) -> None:

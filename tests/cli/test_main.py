@@ -17,7 +17,7 @@ def test_every_command_of_the_table_can_be_imported_and_tells_its_use() -> None:
 
 @pytest.mark.parametrize(
     ("missing", "arguments", "remedy"),
-    [("apscheduler", ["monitor", "--once"], "driftline[monitor]"), ("statsmodels", ["demo", "--train-only"], "demo]")],
+    [("apscheduler", ["monitor"], "driftline[monitor]"), ("statsmodels", ["demo", "--train-only"], "demo]")],
 )
 def test_a_missing_extra_is_one_line_that_names_it(
     tmp_path: Path, missing: str, arguments: list[str], remedy: str
@@ -31,6 +31,13 @@ def test_a_missing_extra_is_one_line_that_names_it(
     assert done.stderr.splitlines()[-1].startswith("driftline: this command needs the package")
     assert remedy in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("group", ["reference", "store"])
+def test_no_summary_of_a_command_is_cut_off(group: str) -> None:
+    shown = CliRunner().invoke(root, [group, "--help"], terminal_width=80).output.partition("Commands:")[2]
+    assert shown
+    assert "..." not in shown
 
 
 def test_help_imports_no_heavy_library() -> None:

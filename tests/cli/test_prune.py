@@ -42,8 +42,9 @@ def run(store_url: str, tmp_path: Path) -> Run:
 
 def test_a_dry_run_names_the_days_and_takes_nothing(run: Run) -> None:
     said = run("prune", "--older-than", "3d", "--dry-run").stdout
-    assert "1 invocations  1 rows" in said
-    assert "would go, about" in said
+    assert "1 invocation  1 row  about" in said
+    assert "1 day would go, about" in said
+    assert "for ever" not in said
     assert "2 invocations" in run("verify").stdout
 
 
@@ -58,6 +59,13 @@ def test_prune_takes_what_is_older_and_status_and_verify_agree(run: Run) -> None
 def test_without_a_flag_the_settings_say_what_goes(run: Run) -> None:
     assert "with 0 invocations" in run("prune").stdout
     assert "with 1 invocations" in run("prune", DRIFTLINE_RETENTION_KEEP_DAYS="2").stdout
+
+
+def test_without_a_setting_it_says_what_to_set(run: Run) -> None:
+    for said in (run("prune").stdout, run("prune", "--dry-run").stdout):
+        for hint in ("kept for ever", "keep_days", "keep_bytes", "[retention]", "--older-than 30d"):
+            assert hint in said
+    assert "for ever" not in run("prune", DRIFTLINE_RETENTION_KEEP_BYTES="1000000000").stdout
 
 
 def test_a_span_that_is_none_and_settings_that_contradict_say_so(run: Run) -> None:

@@ -79,6 +79,26 @@ def test_a_large_store_is_counted_only_where_that_is_asked_for(engine: Engine, t
     assert (counted["models"][0]["invocations"], counted["models"][0]["rows"] > 0) == (5, True)
 
 
+def test_status_tells_what_is_spooled_where_the_database_does_not_answer(tmp_path: Path) -> None:
+    store = f"postgresql://user:geheim@127.0.0.1:{servers.free_port()}/x"
+    traffic.fill(tmp_path / "spool", list(traffic.clf_traffic(5)))
+    (spool,) = (path for path in (tmp_path / "spool").iterdir() if path.is_dir())
+    told = run(tmp_path, "status", store=store)
+    assert (told.returncode, told.stderr.count("\n")) == (1, 1)
+    assert "does not answer" in told.stderr
+    assert "answered unknown = stored unknown + spooled 5 (" in told.stdout
+    assert "oldest pending: 2026-11-18T" in told.stdout
+    assert f"spool {spool.name} of process {os.getpid()}, which has ended: 5 spooled" in told.stdout
+    as_json = run(tmp_path, "status", "--json", store=store)
+    assert (as_json.returncode, as_json.stderr) == (1, told.stderr)
+    found = json.loads(as_json.stdout)
+    assert (found["answered"], found["stored"], found["spooled"], found["on_disk"]) == (None, None, 5, 5)
+    assert [(s["uuid"], s["spooled"], s["stored"], s["bytes"] > 0) for s in found["spools"]] == [
+        (spool.name, 5, None, True)
+    ]
+    assert found["oldest_pending_at"].startswith("2026-11-18T")
+
+
 def test_verify_exits_with_1_where_a_row_is_missing(engine: Engine, store_url: str, tmp_path: Path) -> None:
     traffic.fill(tmp_path / "spool", list(traffic.clf_traffic(20)))
     run(tmp_path, "load", store=store_url)
@@ -89,7 +109,7 @@ def test_verify_exits_with_1_where_a_row_is_missing(engine: Engine, store_url: s
     assert "DIFFERS" in verified.stdout
 
 
-def test_a_store_without_a_schema_names_the_command(store_url: str, tmp_path: Path) -> None:
+def test_a_store_without_a_schema_names_the_command(empty_engine: Engine, store_url: str, tmp_path: Path) -> None:
     for command in ("status", "verify", "load"):
         done = run(tmp_path, command, store=store_url)
         assert done.returncode == 1
