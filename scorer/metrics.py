@@ -27,6 +27,7 @@ from driftline.store.records import MICROSECONDS, Arm, ModelIdentity
 
 _PREFIX = "driftline_scorer_"
 _ENCODE_ERROR = "encode_error"
+_NO_SPOOL = "no_spool"
 T = TypeVar("T")
 Samples = Iterable[tuple[Mapping[str, str], float]]
 Counted = tuple[Mapping[str, str], Sequence[int], Sequence[int], int]  # labels, bounds, counts per bucket, sum
@@ -143,7 +144,7 @@ class ScorerCollector(Collector):
         yield self._family("last_prediction_timestamp_seconds", newest)
 
     def _about_tee(self, totals: Totals, state: TeeState) -> Iterator[Metric]:
-        dropped = {**state.dropped, _ENCODE_ERROR: totals.tee_failed}
+        dropped = {**state.dropped, _ENCODE_ERROR: totals.tee_failed, _NO_SPOOL: totals.tee_unspooled}
         results = {"enqueued": totals.enqueued, "dropped": sum(state.dropped.values())}
         if state.books_known:
             results["answered"] = state.answered

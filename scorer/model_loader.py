@@ -10,13 +10,13 @@ from pathlib import Path
 
 from driftline.scorer.asgi_types import Headers
 from driftline.scorer.orders import ModelOrder
+from driftline.scorer.patient_spool import PatientSpool
 from driftline.scorer.prediction_pool import PredictionPool
 from driftline.scorer.served_model import ServedModel
 from driftline.scorer.tally import Tally, TallySheet
 from driftline.scorer.tee import Tee
 from driftline.store.records import Arm, ModelIdentity
 from driftline.store.spool.settings import SpoolSettings
-from driftline.store.spool.spool import Spool
 
 
 class ModelLoader:
@@ -46,14 +46,14 @@ class ModelLoader:
         self._settings = settings
         self._wait = durable_wait_seconds if settings.durability == "power" else None
         self._version_headers = version_headers
-        self._spool: Spool | None = None
+        self._spool: PatientSpool | None = None
         self._tallies: dict[Path, Tally] = {}
 
     def load(self, order: ModelOrder) -> ServedModel:
         """Load the model that is ordered.
 
         Raises:
-            Exception: whatever MLflow or the model raises; SpoolError, where its records have no place.
+            Exception: whatever MLflow or the model raises; SpoolError, where the disk does not take its name.
         """
         tally = self._tally(order.tally_path)
         headers = _headers(order) if self._version_headers else ()
@@ -67,7 +67,7 @@ class ModelLoader:
 
     def _tee(self, identity: ModelIdentity, tally: Tally) -> Tee:
         if self._spool is None:
-            self._spool = Spool.open(self._spool_folder, self._settings)
+            self._spool = PatientSpool.open(self._spool_folder, self._settings)
         return Tee(self._spool, identity, tally, self._wait)
 
 

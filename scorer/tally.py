@@ -44,7 +44,8 @@ BATCHING: tuple[Batching, ...] = get_args(Batching)
 # Places in a block, in words of eight bytes.
 _PID, _READY, _LOADED_AT, _LOAD_DURATION, _IN_PROGRESS, _LAST_PREDICTION, _ROWS, _ENQUEUED, _TEE_FAILED = range(9)
 _SKIPPED = 9
-_REJECTED = 10
+_UNSPOOLED = 10
+_REJECTED = 11
 _BATCHING = _REJECTED + len(REJECTIONS)
 _STAGES = _BATCHING + 1
 _STAGE_WORDS = histogram_words(STAGE_BUCKETS_US)
@@ -85,6 +86,7 @@ class Totals:
         stages: durations in microseconds, where they were measured.
         request_rows: rows per answered request.
         batching: living workers by what they do about batches.
+        tee_failed, tee_unspooled: answers that were not given to a spool: for a fault of ours, for want of a spool.
         skipped: requests that a challenger did not score, for want of room.
     """
 
@@ -96,6 +98,7 @@ class Totals:
     rows: int = 0
     enqueued: int = 0
     tee_failed: int = 0
+    tee_unspooled: int = 0
     skipped: int = 0
     rejected: dict[Rejection, int] = field(default_factory=lambda: dict.fromkeys(REJECTIONS, 0))
     requests: dict[tuple[str, str], Latencies] = field(default_factory=dict)
@@ -164,6 +167,9 @@ class Tally:
 
     def tee_failed(self) -> None:
         self._words[_TEE_FAILED] += 1
+
+    def tee_unspooled(self) -> None:
+        self._words[_UNSPOOLED] += 1
 
     def shadow_skipped(self) -> None:
         """Count a request that a challenger was not given; the one count that the answering event loop makes."""
@@ -259,6 +265,7 @@ def _add(totals: Totals, words: memoryview) -> None:
     totals.rows += words[_ROWS]
     totals.enqueued += words[_ENQUEUED]
     totals.tee_failed += words[_TEE_FAILED]
+    totals.tee_unspooled += words[_UNSPOOLED]
     totals.skipped += words[_SKIPPED]
     for i, reason in enumerate(REJECTIONS):
         totals.rejected[reason] += words[_REJECTED + i]

@@ -3,13 +3,14 @@
 Invariants
 ----------
 - ``record`` never raises into the request path and never waits for a disk or the database.
-- Every answered invocation is either given to the spool or counted as failed.
+- Every answered invocation is either given to the spool or counted: as failed, or as met by no spool.
 """
 
 import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from driftline.scorer.patient_spool import NO_SPOOL
 from driftline.scorer.tally import Tally
 from driftline.store.records import Invocation, ModelIdentity
 
@@ -17,7 +18,7 @@ _log = logging.getLogger("driftline.scorer")
 
 
 class SpoolWriter(Protocol):
-    """What the tee needs of ``store.spool.spool.Spool``."""
+    """What the tee needs of a spool."""
 
     def declare_model(self, identity: ModelIdentity) -> int: ...
     def append(self, model: int, payload: bytes, at_us: int) -> int: ...
@@ -55,6 +56,9 @@ class Tee:
             seq = self._spool.append(self._model, invocation.pack(), invocation.received_at_us)
         except Exception as error:
             self._failed(type(error).__name__)
+            return None
+        if seq == NO_SPOOL:
+            self._tally.tee_unspooled()
             return None
         if seq < 0:
             self._failed("the spool is closed")

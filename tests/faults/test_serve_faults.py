@@ -20,6 +20,7 @@ from driftline.store.engine import open_engine
 from driftline.store.loader.loader import Loader, LoaderSettings
 
 Note = Callable[[Figures], None]
+_ONE = b'{"dataframe_records": [{"a": 1.0, "b": 2.0}]}'
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +146,38 @@ def test_sigterm_under_load_answers_stores_and_ends(models: Path, tmp_path: Path
     assert (found.spooled, found.dropped, clients.refused) == (0, {}, 0)
     note(check(engine, clients, set()))
     engine.dispose()
+
+
+def test_a_worker_that_starts_on_a_full_disk_answers_counts_and_keeps_again_when_there_is_space(
+    models: Path, tmp_path: Path, note: Note
+) -> None:
+    dropped = "driftline_scorer_tee_dropped_records_total"
+    with faulty_disks.tmpfs(tmp_path / "disk", "8m") as disk:
+        home = disk / "home"
+        store = f"sqlite:///{home / 'driftline.sqlite'}"
+        with serving(models, home, store, "-w", "2") as server:
+            servers.wait_until(lambda: len(server.workers()) == 2)
+            with scoring(server) as clients:
+                ballast = faulty_disks.fill_up(disk)
+                os.kill(server.workers()[0], signal.SIGKILL)
+
+                def unspooled() -> float:
+                    assert server.score(_ONE).status == 200, "a new connection, which may meet the new worker"
+                    return server.metric(dropped, reason="no_spool")
+
+                servers.wait_until(lambda: unspooled() > 0, 60, what="no drop is told")
+                ballast.unlink()
+                servers.wait_until(lambda: len(server.workers()) == 2, 60, what="the new worker has no spool")
+            assert clients.answered
+            lost = server.metric(dropped, reason="no_spool")
+            engine = open_engine(store)
+            found = settled(engine, server)
+            assert server.stop() == 0
+        in_store = stored(engine)
+        engine.dispose()
+    missing = clients.answered.keys() - in_store.keys()
+    assert len(missing) <= lost + sum(found.dropped.values())
+    note(Figures(1, len(clients.answered), dropped=len(missing)))
 
 
 def test_a_full_disk_stops_no_answer_drops_are_counted_and_capture_goes_on_when_there_is_space(
