@@ -37,6 +37,7 @@ from driftline.store.records import Arm, now_us
 _LOOK_SECONDS = 0.2
 _RELEASE_PAUSES_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _LONGEST_REASON = 300
+_PATIENCE_SECONDS = 300.0  # with a load that may never end, once the registry points elsewhere
 _WEB_FRAMEWORK = ("fastapi", "starlette")
 
 T = TypeVar("T")
@@ -123,12 +124,18 @@ class HotSwap:
         begin = time.monotonic()
         self._tried[order.arm] = order.attempt
         self._say(order, "loading", begin)
+        loading = asyncio.ensure_future(_in_thread(lambda: self._load_beside(order)))
+        if not await self._is_worth_waiting(loading, order, begin):
+            loading.cancel()
+            _log.error("version %s is not loaded after %.0f s: left behind", order.identity.version, _PATIENCE_SECONDS)
+            return
         try:
-            loaded = await _in_thread(lambda: self._load_beside(order))
+            loaded = loading.result()
         except _NotLoaded as error:
             _log.error("version %s is not served: %s", order.identity.version, error)
             self._say(order, "failed", begin, str(error))
             loaded = None
+        del loading
         if loaded is None:
             await _in_thread(_collect)
             return
@@ -140,6 +147,16 @@ class HotSwap:
             self._say(order, "serving", begin)
         del loaded
         await self._release(retired)
+
+    async def _is_worth_waiting(self, loading: "asyncio.Future[ServedModel]", order: ModelOrder, begin: float) -> bool:
+        """Return when the load has ended; False where it takes long and nobody wants it any more."""
+        while not loading.done():
+            await asyncio.wait({loading}, timeout=_LOOK_SECONDS)
+            self._renew()
+            late = time.monotonic() - begin > _PATIENCE_SECONDS
+            if late and not loading.done() and not self._orders.wants(order):
+                return False
+        return True
 
     def _load_beside(self, order: ModelOrder) -> ServedModel:
         """Load and try the version, in a thread.

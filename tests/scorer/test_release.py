@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from scaled_models import ScaledModels
 
+from driftline.scorer import hot_swap
 from driftline.scorer.asgi import ScoringLayer
 from driftline.scorer.asgi_types import Message
 from driftline.scorer.hot_swap import HotSwap
@@ -152,6 +153,27 @@ def test_an_order_that_failed_is_not_tried_again_before_its_next_attempt(worker:
         run(worker.swap.look)
     assert [(report.state, report.attempt) for report in worker.heard()] == [
         ("loading", 1), ("failed", 1), ("loading", 2), ("failed", 2),
+    ]  # fmt: skip
+
+
+def test_a_load_that_never_ends_is_left_behind_when_nobody_wants_it(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hot_swap, "_PATIENCE_SECONDS", 0.3)
+
+    async def move_on() -> None:
+        swapping = asyncio.create_task(worker.swap.look())
+        await asyncio.sleep(1)
+        assert not swapping.done(), "it is waited for as long as it is wanted"
+        worker.want("second", 2)
+        await swapping
+        await worker.swap.look()
+        assert await score(worker.layer, 7) == 14.0
+
+    worker.want("lingering", 1)
+    run(move_on)
+    assert [(report.state, report.attempt) for report in worker.heard()] == [
+        ("loading", 1), ("loading", 2), ("serving", 2),
     ]  # fmt: skip
 
 
