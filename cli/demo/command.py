@@ -8,9 +8,11 @@ import json
 import os
 import shutil
 import socket
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -22,6 +24,7 @@ _MARKER = ".driftline-demo"
 # A profile holds a minute of rows, and a window is whole profiles: the second phase begins with a minute of its own.
 _BUCKET_SECONDS = 60
 _DRIFT_INTERVAL_SECONDS = 5
+_INTERRUPTED = 130  # as shells say it
 _QUERY = "select received_at, lncoins, disea, prediction from inference_doctor_visits limit 5"
 
 
@@ -44,8 +47,12 @@ def demo(folder: Path, exit_when_done: bool, train_only: bool) -> None:
     if train_only:
         _train()
         return
-    _check_extras()
-    _demo(_fresh(folder), exit_when_done)
+    try:
+        _check_extras()
+        _demo(_fresh(folder), exit_when_done)
+    except KeyboardInterrupt:
+        click.echo("driftline: the demo was stopped before its end", err=True)
+        sys.exit(_INTERRUPTED)
 
 
 def _train() -> None:
@@ -152,7 +159,9 @@ def _demo(folder: Path, exit_when_done: bool) -> None:
         _how_to_look_further(folder, urls, MODEL)
         if not exit_when_done:
             click.echo("\nEverything stays up until Ctrl-C.")
-            children.stay()
+            with suppress(KeyboardInterrupt):
+                children.stay()
+            click.echo("\nstopping")
 
 
 def _phase(children: Children, folder: Path, name: str, send: Callable[[str], None], url: str) -> None:

@@ -1,6 +1,7 @@
 """The demo as a newcomer runs it; every claim of the README's first command."""
 
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import servers
 
 PLAN = {"lncoins", "lpi", "fmde"}
 HEALTH = {"physlm", "disea", "hlthg", "hlthf", "hlthp"}
@@ -79,3 +81,28 @@ def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     assert "--folder" in done.stderr
     assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_stopped_twice_in_its_midst_says_so_and_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    folder, errors = tmp_path / "demo", tmp_path / "errors"
+    command = [Path(sys.executable).with_name("driftline"), "demo", "--folder", folder]
+    with errors.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        servers.wait_until(lambda: "demo --train-only" in errors.read_text(), seconds=120, what="MLflow is not up")
+        process.send_signal(number)
+        servers.wait_until(lambda: "stopping" in errors.read_text(), seconds=60)
+        process.send_signal(number)
+        assert process.wait(120) == 130
+    assert "Aborted!" not in errors.read_text()
+    assert errors.read_text().endswith("driftline: the demo was stopped before its end\n")
+    left = [path for path in Path("/proc").glob("[0-9]*/environ") if _names(path, folder)]
+    assert left == []
+
+
+def _names(environment: Path, folder: Path) -> bool:
+    try:
+        return str(folder).encode() in environment.read_bytes()
+    except OSError:
+        return False
