@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ROOMS := store scorer monitor cli migrations dashboards alerts
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: setup servers demo test lint format check bench torture compatibility flavors clean constraints
+.PHONY: setup servers demo test lint format check bench torture compatibility flavors spark clean constraints
 
 setup: $(STAMP)
 
@@ -26,7 +26,7 @@ demo: setup
 	$(BIN)/driftline demo
 
 test: setup servers
-	$(PYTEST) -n 2 --dist loadfile -m "not slow and not flavors"
+	$(PYTEST) -n 2 --dist loadfile -m "not slow and not flavors and not spark"
 
 # The long fault suite.
 torture: setup servers
@@ -39,6 +39,10 @@ compatibility: servers
 # Models of every framework against `mlflow models serve`, in an environment of their own, which has the frameworks.
 flavors: servers
 	PYTHON=$(PYTHON) ./tests/flavors/run.sh
+
+# Profiles on a local Spark cluster of two executors, in an environment of its own; needs Java.
+spark: servers
+	PYTHON=$(PYTHON) ./tests/spark/run.sh
 
 format: setup
 	$(BIN)/ruff format .
@@ -60,7 +64,7 @@ bench: setup servers
 	for script in benchmarks/*.py benchmarks/*/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) .compat .flavors .typecheck build dist *.egg-info driftline-demo driftline-data
+	rm -rf $(VENV) .compat .flavors .spark .typecheck build dist *.egg-info driftline-demo driftline-data
 
 # Freeze what was just tested; no download addresses in it.
 constraints:

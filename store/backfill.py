@@ -36,6 +36,7 @@ from driftline.store.stored_rows import RowChunk, read_rows, within
 
 _END_OF_TIME = 2**62
 OnHours = Callable[[int], object]
+Minute = tuple[int, int, Profile]  # arm, start, what was counted
 
 
 class RowSource(Protocol):
@@ -48,8 +49,10 @@ class RowSource(Protocol):
         """Return the days whose rows are known whole, by number."""
         ...
 
-    def hours(self, connection: Connection, version: ModelVersion, day_us: int) -> Callable[[int], Iterator[RowChunk]]:
-        """Return what yields the rows of one hour of a day, by the hour's start."""
+    def minutes(
+        self, connection: Connection, version: ModelVersion, reference: Reference, day_us: int, on_hours: OnHours
+    ) -> Iterator[Minute]:
+        """Yield the profiles of a day's rows, hour by hour, every arm and minute once."""
         ...
 
 
@@ -62,8 +65,13 @@ class StoredRows:
         start = complete_from(connection)
         return [day for day in stored_days(connection, _END_OF_TIME) if day * DAY_US >= start]
 
-    def hours(self, connection: Connection, version: ModelVersion, day_us: int) -> Callable[[int], Iterator[RowChunk]]:
-        return lambda hour: read_rows(connection, version, within(version, hour, hour + HOUR_US))
+    def minutes(
+        self, connection: Connection, version: ModelVersion, reference: Reference, day_us: int, on_hours: OnHours
+    ) -> Iterator[Minute]:
+        def of_hour(hour: int) -> Iterator[RowChunk]:
+            return read_rows(connection, version, within(version, hour, hour + HOUR_US))
+
+        return minutes_of_day(reference, of_hour, day_us, on_hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +153,7 @@ def backfill(
 
 def _redo_day(engine: Engine, one: _Backfill, source: RowSource, day_us: int, on_hours: OnHours) -> None:
     def compute(connection: Connection, tell: OnHours) -> tuple[list[dict[str, Any]], tuple[int, bool]]:
-        hours = source.hours(connection, one.version, day_us)
-        minutes = minutes_of_day(one.reference, hours, day_us, tell)
+        minutes = source.minutes(connection, one.version, one.reference, day_us, tell)
         packed = packed_day(one.version.id, one.reference_id, one.reference, one.kept, minutes)
         return packed, _state(connection, one.version, day_us)
 
@@ -204,25 +211,30 @@ def _rows_of(packed: list[dict[str, Any]]) -> int:
 
 def recomputed_minutes(
     connection: Connection, version: ModelVersion, reference: Reference, day_us: int
-) -> Iterator[tuple[int, int, Profile]]:
+) -> Iterator[Minute]:
     """Yield (arm, start of minute, profile) of a day's stored rows, hour by hour."""
-    return minutes_of_day(reference, StoredRows().hours(connection, version, day_us), day_us)
+    return StoredRows().minutes(connection, version, reference, day_us, lambda _: None)
 
 
 def minutes_of_day(
     reference: Reference,
     hours: Callable[[int], Iterator[RowChunk]],
     day_us: int,
-    on_hours: OnHours = lambda _: None,
-) -> Iterator[tuple[int, int, Profile]]:
+    on_hours: OnHours,
+) -> Iterator[Minute]:
     """Yield (arm, start of minute, profile) of a day, hour by hour; within an hour by arm and minute."""
     for hour in range(day_us, day_us + DAY_US, HOUR_US):
         profiles: dict[tuple[int, int], Profile] = {}
         for chunk in hours(hour):
             add_chunk(profiles, reference, chunk)
-        for (arm, minute), profile in sorted(profiles.items(), key=lambda item: item[0]):
-            yield arm, minute, profile
+        yield from in_order(profiles)
         on_hours(1)
+
+
+def in_order(profiles: dict[tuple[int, int], Profile]) -> Iterator[Minute]:
+    """Yield profiles by arm and minute."""
+    for arm, minute in sorted(profiles):
+        yield arm, minute, profiles[arm, minute]
 
 
 def add_chunk(profiles: dict[tuple[int, int], Profile], reference: Reference, chunk: RowChunk) -> None:

@@ -19,6 +19,7 @@ need postgresql initdb
 need prometheus promtool
 need prometheus-alertmanager amtool
 need chromium chromium chromium-browser google-chrome
+need default-jre-headless java # Spark runs on it
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -9,7 +9,7 @@ Invariants
 - Memory holds one batch of a row group, however large the file.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,15 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from sqlalchemy import Connection, select
 
-from driftline.store.backfill import StoredRows
+from driftline.store.backfill import Minute, OnHours, StoredRows, minutes_of_day
 from driftline.store.errors import DriftlineError
 from driftline.store.export.arrow_rows import field_names
 from driftline.store.export.day_file import DayFile
 from driftline.store.partitions import DAY_US
 from driftline.store.payload.typed_cells import Column, object_or_typed
-from driftline.store.prediction_columns import ColumnType
+from driftline.store.prediction_columns import ColumnType, PredictionColumn
 from driftline.store.prediction_tables import ModelVersion
+from driftline.store.profile.reference import Reference
 from driftline.store.profile_levels import HOUR_US
 from driftline.store.reads import count_rows
 from driftline.store.records import Arm
@@ -50,43 +51,53 @@ class ParquetRows:
         self.name = str(folder.resolve())
 
     def days(self, connection: Connection, version: ModelVersion) -> list[int]:
-        exported = [
-            day for each in self._folder.glob("dt=*") if (day := _day(each.name)) is not None
-            and DayFile(day, version, 0, False).is_finished(self._folder)
-        ]  # fmt: skip
-        return sorted({*exported, *StoredRows().days(connection, version)})
+        return sorted({*self._finished(version), *StoredRows().days(connection, version)})
 
-    def hours(self, connection: Connection, version: ModelVersion, day_us: int) -> Callable[[int], Iterator[RowChunk]]:
-        file = DayFile(day_us // DAY_US, version, 0, False)
-        is_finished = file.is_finished(self._folder)
-        stored = StoredRows().hours(connection, version, day_us)
-        if day_us >= complete_from(connection):
-            if not is_finished or file.row_count(self._folder) != count_rows(
-                connection, version, day_us, day_us + DAY_US
-            ):
-                return stored
-            return lambda hour: _of_file(file.path(self._folder), version, hour)
-        if not is_finished:
-            return stored
+    def files(self, version: ModelVersion) -> list[Path]:
+        """Return the closed files of a version."""
+        return [file.path(self._folder) for file in self._finished(version).values()]
 
-        def both(hour: int) -> Iterator[RowChunk]:
-            path = file.path(self._folder)
+    def whole_file(self, connection: Connection, version: ModelVersion, day_us: int) -> Path | None:
+        """Return the file that holds all rows of a day that were there before it was pruned; None where none does."""
+        file = self._finished(version).get(day_us // DAY_US)
+        if file is None:
+            return None
+        is_whole = day_us < complete_from(connection) or (
+            file.row_count(self._folder) == count_rows(connection, version, day_us, day_us + DAY_US)
+        )
+        return file.path(self._folder) if is_whole else None
+
+    def minutes(
+        self, connection: Connection, version: ModelVersion, reference: Reference, day_us: int, on_hours: OnHours
+    ) -> Iterator[Minute]:
+        path = self.whole_file(connection, version, day_us)
+        if path is None:
+            return StoredRows().minutes(connection, version, reference, day_us, on_hours)
+        is_pruned = day_us < complete_from(connection)
+
+        def of_hour(hour: int) -> Iterator[RowChunk]:
             yield from _of_file(path, version, hour)
-            yield from _late(connection, path, version, hour)
+            if is_pruned:
+                yield from _late(connection, path, version, hour)
 
-        return both
+        return minutes_of_day(reference, of_hour, day_us, on_hours)
+
+    def _finished(self, version: ModelVersion) -> dict[int, DayFile]:
+        days = (_day(each.name) for each in self._folder.glob("dt=*"))
+        files = {day: DayFile(day, version, 0, False) for day in days if day is not None}
+        return {day: file for day, file in files.items() if file.is_finished(self._folder)}
 
 
-def chunk_of(batch: Any, version: ModelVersion, names: dict[str, str]) -> RowChunk:
+def chunk_of(batch: Any, columns: Sequence[PredictionColumn], names: dict[str, str]) -> RowChunk:
     """Return an Arrow batch as rows; ``names`` are the batch's names of the columns, by ``column_name``."""
     received_at, arm = batch.column("received_at"), batch.column("arm")
     if pa.types.is_timestamp(received_at.type):
         received_at = received_at.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
-    codes = [ARMS[each] for each in arm.to_pylist()] if pa.types.is_string(arm.type) else arm.to_pylist()
+    codes = arm.to_pylist() if pa.types.is_integer(arm.type) else [ARMS[each] for each in arm.to_pylist()]
     return RowChunk(
         received_at.to_numpy(zero_copy_only=False).astype(np.int64),
         np.array(codes, np.int16),
-        {c.column_name: _cells(c.type, batch.column(names[c.column_name])) for c in version.columns},
+        {c.column_name: _cells(c.type, batch.column(names[c.column_name])) for c in columns},
     )
 
 
@@ -105,7 +116,7 @@ def _of_file(path: Path, version: ModelVersion, hour_us: int) -> Iterator[RowChu
     columns = ["received_at", "arm", *names.values()]
     for batch in _scan(path, hour_us, columns):
         if batch.num_rows:
-            yield chunk_of(batch, version, names)
+            yield chunk_of(batch, version.columns, names)
 
 
 def _scan(path: Path, hour_us: int, columns: list[str]) -> Iterator[Any]:
@@ -121,16 +132,27 @@ def _scan(path: Path, hour_us: int, columns: list[str]) -> Iterator[Any]:
 
 
 def _late(connection: Connection, path: Path, version: ModelVersion, hour_us: int) -> Iterator[RowChunk]:
-    t = version.table.c
-    inside = within(version, hour_us, hour_us + HOUR_US)
-    stored = {bytes(id_) for id_ in connection.scalars(select(t.invocation_id).where(inside).distinct())}
-    if not stored:
-        return
-    for batch in _scan(path, hour_us, ["invocation_id"]):
-        stored -= {UUID(id_).bytes for id_ in batch.column("invocation_id").to_pylist()}
-    ids = sorted(stored)
-    for start in range(0, len(ids), _IDS):
-        yield from read_rows(connection, version, inside & t.invocation_id.in_(ids[start : start + _IDS]))
+    ids = stored_ids(connection, version, hour_us, hour_us + HOUR_US)
+    if ids:
+        for batch in _scan(path, hour_us, ["invocation_id"]):
+            ids -= {UUID(id_).bytes for id_ in batch.column("invocation_id").to_pylist()}
+    yield from late_rows(connection, version, hour_us, hour_us + HOUR_US, ids)
+
+
+def stored_ids(connection: Connection, version: ModelVersion, start_us: int, end_us: int) -> set[bytes]:
+    """Return the ids of the invocations whose rows the store holds of a span."""
+    query = select(version.table.c.invocation_id).where(within(version, start_us, end_us)).distinct()
+    return {bytes(id_) for id_ in connection.scalars(query)}
+
+
+def late_rows(
+    connection: Connection, version: ModelVersion, start_us: int, end_us: int, ids: set[bytes]
+) -> Iterator[RowChunk]:
+    """Yield the stored rows of these invocations."""
+    inside, ordered = within(version, start_us, end_us), sorted(ids)
+    for start in range(0, len(ordered), _IDS):
+        some = version.table.c.invocation_id.in_(ordered[start : start + _IDS])
+        yield from read_rows(connection, version, inside & some)
 
 
 def _day(folder: str) -> int | None:
