@@ -107,8 +107,8 @@ class MonitorCollector(Collector):
         if current.reference:
             page.set("window_rows", current.reference.row_count, model_name=name, dataset="reference")
             page.set("reference_timestamp_seconds", _seconds(current.reference.made_at_us), model_name=name)
-        if current.drift:
-            newest = current.drift[0]
+        newest = current.widest
+        if newest is not None:
             page.set("window_rows", newest.window_rows, model_name=name, dataset="current")
             page.set("window_end_timestamp_seconds", _seconds(newest.window_end), model_name=name)
         inputs = [r for r in current.drift if r.side == "input"]

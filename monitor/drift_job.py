@@ -1,45 +1,130 @@
-"""The drift job: per watched version and arm, the window's profiles against the newest reference."""
+"""The drift job: per watched version and arm, the windows of all spans against the newest reference."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sqlalchemy import Connection
 
 from driftline.monitor import results
+from driftline.monitor.drift.calibration import calibrate, is_calibrated
+from driftline.monitor.drift.episodes import Episode, follow
+from driftline.monitor.drift.settings import DriftSettings
+from driftline.monitor.drift.verdict import ColumnDrift, Verdict
+from driftline.monitor.episode_rows import WHOLE, Place, open_episodes, save_episode
+from driftline.monitor.history_rows import PastHours
 from driftline.monitor.jobs import JobContext, JobReport, Outcome, each_version
-from driftline.monitor.judge import Judgement, judge
+from driftline.monitor.judge import Judgement, Pace, iso, judge_windows
 from driftline.monitor.mlflow_link import exact_uri
 from driftline.monitor.results import Result
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.engine import writing
-from driftline.store.records import MICROSECONDS
+from driftline.store.profile.reference import Reference
+from driftline.store.records import Arm
+from driftline.store.references import newest_reference, replace_calibration
 
 NAME = "drift"
+_SIDES = ("input", "output")
 
 
 def run(context: JobContext) -> JobReport:
-    """Judge every watched version and write the verdicts to ``drift_result``."""
+    """Judge every watched version, follow its episodes of drift and write the verdicts to ``drift_result``."""
     return each_version(context, NAME, context.watched(), _check)
 
 
 def _check(context: JobContext, version: WatchedVersion, run_id: int) -> Outcome:
-    now = context.clock()
-    window = (now - round(context.monitor.window_seconds * MICROSECONDS), now)
-    with context.engine.connect() as connection:
-        judged = [judge(connection, version, arm, window, context.drift) for arm in version.arms]
-    found = [each for each in judged if each is not None]
-    if not found:
+    in_force = _reference_in_force(context, version)
+    if in_force is None:
         return Outcome(
             Result.SKIPPED, f"no training reference: `driftline reference build {exact_uri(version.identity)}`"
         )
+    return _outcome([_judge_arm(context, version, arm, in_force, run_id) for arm in version.arms])
+
+
+def _reference_in_force(context: JobContext, version: WatchedVersion) -> tuple[int, Reference] | None:
+    """Return the newest reference; one that an older release calibrated is calibrated anew, once."""
+    with context.engine.connect() as connection:
+        found = newest_reference(connection, version.id)
+    if found is None or is_calibrated(found[1]):
+        return found
+    reference = calibrate(found[1])
     with writing(context.engine) as connection:
-        for each in found:
-            results.save_drift(
-                connection,
-                each.drifts,
-                job_run_id=run_id,
-                model_version_id=version.id,
-                reference_id=each.reference_id,
-                arm=each.arm,
-                window=each.window,
-                at_us=now,
-            )
-    return _outcome(found)
+        replace_calibration(connection, found[0], reference)
+    return found[0], reference
+
+
+def _judge_arm(
+    context: JobContext, version: WatchedVersion, arm: Arm, in_force: tuple[int, Reference], run_id: int
+) -> Judgement:
+    now, settings = context.clock(), context.drift
+    names = {column.column_name: (column.side, column.name) for column in in_force[1].columns}
+    with context.engine.connect() as connection:
+        before = open_episodes(connection, version.id, arm)
+        hours = PastHours(connection, version.id, in_force[0], arm, list(names))
+        open_since = {name: before[place].opened_at_us for name, place in names.items() if place in before}
+        pace = Pace(now, context.monitor.drift_interval_seconds, hours.limits(settings.spans(), now, open_since))
+        judged, scores = judge_windows(connection, version, arm, in_force, settings, pace)
+    after = _columns_after(judged.drifts, before, now, settings)
+    judged = replace(judged, drifts=[_told(d, after.get((d.side, d.name)), settings) for d in judged.drifts])
+    after |= _sides_after(judged.drifts, before, now, context.monitor.drift_share_threshold)
+    with writing(context.engine) as connection:
+        for place in sorted(before.keys() | after.keys()):
+            save_episode(connection, version.id, arm, place, before.get(place), after.get(place), now)
+        PastHours(connection, version.id, in_force[0], arm, list(names)).remember(now, scores)
+        _save(connection, judged, run_id, now, after)
+    return judged
+
+
+def _columns_after(
+    drifts: list[ColumnDrift], before: Mapping[Place, Episode], now_us: int, settings: DriftSettings
+) -> dict[Place, Episode]:
+    after = {}
+    for d in drifts:
+        episode = follow(before.get((d.side, d.name)), d.ratio, now_us, settings)
+        if episode is not None:
+            after[d.side, d.name] = episode
+    return after
+
+
+def _told(drift: ColumnDrift, episode: Episode | None, settings: DriftSettings) -> ColumnDrift:
+    """Return the verdict of a column whose episode is open: it stays drift until the episode closes."""
+    if episode is None or drift.verdict is not Verdict.NO_DRIFT:
+        return drift
+    hours = f"{settings.close_after_seconds / 3600:g} h"
+    said = f"drift since {iso(episode.opened_at_us)}, over when {hours} stay under {settings.close_ratio:.0%} of it"
+    return replace(drift, verdict=Verdict.DRIFT, reason=f"{drift.reason}; {said}")
+
+
+def _sides_after(
+    drifts: list[ColumnDrift], before: Mapping[Place, Episode], now_us: int, share_threshold: float
+) -> dict[Place, Episode]:
+    """Return the episodes of the sides as wholes, which open and close with their columns'."""
+    after = {}
+    for side in _SIDES:
+        place, judged = (side, WHOLE), [d for d in drifts if d.side == side and d.score is not None]
+        episode = before.get(place)
+        drifted = [d for d in judged if d.verdict is Verdict.DRIFT]
+        if results.is_drifted(len(drifted), len(judged), share_threshold):
+            peak = max(d.ratio or 0.0 for d in drifted)
+            earlier = episode or Episode(now_us, now_us, 0, 0.0)
+            after[place] = Episode(earlier.opened_at_us, now_us, earlier.judgements + 1, max(earlier.peak, peak))
+        elif episode is not None and not judged:
+            after[place] = episode
+    return after
+
+
+def _save(
+    connection: Connection, judged: Judgement, run_id: int, now_us: int, episodes: Mapping[Place, Episode]
+) -> None:
+    results.save_drift(
+        connection,
+        judged.drifts,
+        job_run_id=run_id,
+        model_version_id=judged.version.id,
+        reference_id=judged.reference_id,
+        arm=judged.arm,
+        at_us=now_us,
+        since_us={place: episode.opened_at_us for place, episode in episodes.items()},
+    )
 
 
 def _outcome(found: list[Judgement]) -> Outcome:

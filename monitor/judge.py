@@ -6,9 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from driftline.monitor.drift.compare import ColumnDrift, compare
+from driftline.monitor.drift.column_judge import PastLimits
+from driftline.monitor.drift.compare import compare, compare_windows
 from driftline.monitor.drift.settings import DriftSettings
+from driftline.monitor.drift.verdict import ColumnDrift
+from driftline.monitor.drift.windows import span_name
 from driftline.monitor.watch import WatchedVersion
+from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
 from driftline.store.profile_rows import SPAN_US
 from driftline.store.reads import window_profile
@@ -32,7 +36,7 @@ class Judgement:
 def judge(
     connection: Connection, version: WatchedVersion, arm: Arm, window: tuple[int, int], settings: DriftSettings
 ) -> Judgement | None:
-    """Return the verdicts of the window; None where the store has no reference of the version.
+    """Return the verdicts of one window; None where the store has no reference of the version.
 
     A window is whole profiles: its start moves back to the minute's, and the judgement says so.
     """
@@ -40,11 +44,53 @@ def judge(
     if found is None:
         return None
     reference_id, reference = found
-    window = (window[0] - window[0] % SPAN_US, window[1])
+    window = (_minute(window[0]), window[1])
     profile = window_profile(connection, version.id, reference_id, reference, arm, *window)
-    return Judgement(
-        version, arm, reference_id, reference, window, profile.row_count, compare(reference, profile, settings)
-    )
+    drifts = compare(reference, profile, settings, span_seconds=max(1, (window[1] - window[0]) // MICROSECONDS))
+    return Judgement(version, arm, reference_id, reference, window, profile.row_count, drifts)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often windows are judged that end at ``now_us``, and what like ones of the past reached."""
+
+    now_us: int
+    interval_seconds: float
+    past: PastLimits
+
+
+def judge_windows(
+    connection: Connection,
+    version: WatchedVersion,
+    arm: Arm,
+    in_force: tuple[int, Reference],
+    settings: DriftSettings,
+    pace: Pace,
+) -> tuple[Judgement, dict[int, dict[str, float]]]:
+    """Return the verdicts of the windows of all spans that end now, and every window's scores.
+
+    Args:
+        in_force: id and reference.
+
+    Returns:
+        The judgement of the longest window, with each column's verdict from the window that decides; and the scores
+        by span in seconds and column name.
+    """
+    reference_id, reference = in_force
+    profiles: dict[int, Profile] = {}
+    total, end = reference.empty_profile(), pace.now_us
+    for span in settings.spans():  # rising: each window is the one before and what came earlier
+        start = _minute(pace.now_us - span * MICROSECONDS)
+        total += window_profile(connection, version.id, reference_id, reference, arm, start, end)
+        profiles[span], end = total + reference.empty_profile(), start
+    compared = compare_windows(reference, profiles, settings, interval_seconds=pace.interval_seconds, past=pace.past)
+    window = (end, pace.now_us)
+    judged = Judgement(version, arm, reference_id, reference, window, total.row_count, compared.columns)
+    return judged, compared.scores
+
+
+def _minute(at_us: int) -> int:
+    return at_us - at_us % SPAN_US
 
 
 def document(judged: Judgement) -> dict[str, Any]:
@@ -69,6 +115,8 @@ def document(judged: Judgement) -> dict[str, Any]:
                 "statistic": d.statistic,
                 "score": d.score,
                 "threshold": d.threshold,
+                "effect": d.effect,
+                "window": span_name(d.window_seconds),
                 "rows": d.window_rows,
                 "verdict": str(d.verdict),
                 "reason": d.reason,

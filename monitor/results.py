@@ -1,15 +1,16 @@
 """What jobs write and others show: job runs and drift results in the store."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
-from driftline.monitor.drift.compare import ColumnDrift
+from driftline.monitor.drift.verdict import ColumnDrift
+from driftline.monitor.episode_rows import WHOLE, open_episodes
 from driftline.store import schema
-from driftline.store.records import Arm
+from driftline.store.records import MICROSECONDS, Arm
 
 
 class Result(StrEnum):
@@ -111,11 +112,14 @@ def save_drift(
     model_version_id: int,
     reference_id: int,
     arm: Arm,
-    window: tuple[int, int],
     at_us: int,
+    since_us: Mapping[tuple[str, str], int],
 ) -> None:
-    """Write the verdicts of one window, one row per column."""
-    start, end = window
+    """Write the verdicts of the windows that end at ``at_us``, one row per column.
+
+    Args:
+        since_us: when the open episodes began, by side and column name.
+    """
     connection.execute(
         insert(schema.drift_result),
         [
@@ -128,11 +132,13 @@ def save_drift(
                 "column_name": d.name,
                 "kind": d.kind,
                 "statistic": d.statistic,
-                "window_start": start,
-                "window_end": end,
+                "window_start": at_us - d.window_seconds * MICROSECONDS,
+                "window_end": at_us,
                 "window_rows": d.window_rows,
                 "score": d.score,
                 "threshold": d.threshold,
+                "effect": d.effect,
+                "since": since_us.get((d.side, d.name)),
                 "verdict": d.verdict,
                 "reason": d.reason,
                 "missing_share": d.missing_share,
@@ -155,28 +161,11 @@ def newest_drift(connection: Connection, model_version_id: int, arm: Arm) -> Seq
     return connection.execute(rows.order_by(t.c.id)).all()
 
 
-def windows_in_a_row(
-    connection: Connection, model_version_id: int, arm: Arm, side: str, share_threshold: float, at_most: int = 100
-) -> int:
-    """Return how many of the newest windows drifted in a row, counted to ``at_most``.
-
-    Windows without a verdict neither count nor break the row.
-    """
-    t = schema.drift_result
-    drifted = func.sum(case((t.c.verdict == "drift", 1), else_=0))
-    judged = func.sum(case((t.c.score.is_not(None), 1), else_=0))
-    newest = select(t.c.computed_at, drifted, judged).where(
-        t.c.model_version_id == model_version_id, t.c.arm == arm, t.c.side == side
-    )
-    count = 0
-    for _, n, of in connection.execute(
-        newest.group_by(t.c.computed_at).order_by(t.c.computed_at.desc()).limit(at_most)
-    ):
-        if of and is_drifted(n, of, share_threshold):
-            count += 1
-        elif of:
-            break
-    return count
+def windows_in_a_row(connection: Connection, model_version_id: int, arm: Arm) -> dict[str, int]:
+    """Return how many judgements in a row, up to the newest, found a side of the model drifted."""
+    episodes = open_episodes(connection, model_version_id, arm)
+    whole = {side: episodes.get((side, WHOLE)) for side in ("input", "output")}
+    return {side: episode.judgements if episode else 0 for side, episode in whole.items()}
 
 
 def is_drifted(drifted: int, judged: int, share_threshold: float) -> bool:

@@ -14,7 +14,8 @@ class MonitorSettings:
         rollup_interval_seconds: pause between two roll-ups of profiles to hours and days.
         retention_interval_seconds: pause between two looks for what ``[retention]`` does not keep any more.
         probe_interval_seconds: pause between two probes of store and MLflow.
-        window_seconds: span of live data that the drift job judges, up to now.
+        window_seconds: a version that is not its model's newest stays under watch for so long after its last rows; what
+            the drift job judges is ``[drift] windows``.
         drift_share_threshold: share of drifted input columns above which the data set counts as drifted. Each column's
             threshold is already corrected for the number of columns, so 0 (any column) is the default.
         max_features: columns per model that get series of their own in ``/metrics``; the rest is counted.

@@ -22,7 +22,7 @@ from driftline.monitor.jobs import JobContext
 from driftline.monitor.results import JobClock
 from driftline.monitor.watch import WatchedVersion, watched_versions
 from driftline.store import schema
-from driftline.store.records import MICROSECONDS, Arm
+from driftline.store.records import MICROSECONDS
 
 log = logging.getLogger(__name__)
 _FRESH_SECONDS = 5.0
@@ -44,8 +44,8 @@ class VersionStatus:
     """One watched version: its newest verdicts and job clocks.
 
     Attributes:
-        drift: rows of ``drift_result`` of the newest window, of the version's first arm; empty while there is none.
-        in_a_row: drifted windows in a row, by side.
+        drift: rows of ``drift_result`` of the newest judgement, of the version's first arm; empty while there is none.
+        in_a_row: judgements in a row that found drift, by side.
     """
 
     version: WatchedVersion
@@ -58,6 +58,11 @@ class VersionStatus:
     def judged(self, side: str) -> list[Row[Any]]:
         """The columns of one side that have a verdict."""
         return [r for r in self.drift if r.side == side and r.score is not None]
+
+    @property
+    def widest(self) -> Row[Any] | None:
+        """The column whose deciding window began first; None where nothing was judged yet."""
+        return min(self.drift, key=lambda r: r.window_start, default=None)
 
     def share(self, side: str) -> float | None:
         """The drifted share of the judged columns; None where none was judged."""
@@ -137,10 +142,7 @@ def _read_version(connection: Connection, version: WatchedVersion, context: JobC
         version=version,
         reference=_reference(connection, version.id),
         drift=results.newest_drift(connection, version.id, arm),
-        in_a_row={
-            side: results.windows_in_a_row(connection, version.id, Arm(arm), side, threshold)
-            for side in ("input", "output")
-        },
+        in_a_row=results.windows_in_a_row(connection, version.id, arm),
         clocks=_clocks(connection, CHECKS, version.id),
         share_threshold=threshold,
     )

@@ -1,6 +1,6 @@
 """Training references in the store: saved whole, the newest of a version is the one in force."""
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from driftline.store import schema
 from driftline.store.profile.reference import Reference
@@ -22,6 +22,13 @@ def save_reference(connection: Connection, model_version_id: int, reference: Ref
     key = saved.inserted_primary_key
     assert key is not None
     return int(key[0])
+
+
+def replace_calibration(connection: Connection, reference_id: int, reference: Reference) -> None:
+    """Put a saved reference's newly simulated tables in the place of older ones; bins and profile are the same."""
+    t = schema.reference
+    same = (t.c.id == reference_id) & (t.c.spec_hash == reference.spec_hash)
+    connection.execute(update(t).where(same).values(content=reference.to_bytes()))
 
 
 def newest_reference_id(connection: Connection, model_version_id: int) -> int | None:

@@ -166,6 +166,8 @@ drift_result = Table(
     Column("window_rows", Identity, nullable=False),
     Column("score", Double),
     Column("threshold", Double),  # NULL where there was no verdict
+    Column("effect", Double),  # of the mean, in standard deviations of the reference, or of a category's share
+    Column("since", Timestamp),  # when the open episode of drift began
     Column("verdict", Text, nullable=False),  # drift, no drift, insufficient data
     Column("reason", Text, nullable=False),
     Column("missing_share", Double),
@@ -175,6 +177,35 @@ drift_result = Table(
     Column("computed_at", Timestamp, nullable=False),
     Index(None, "model_version_id", "computed_at"),
     Index(None, "job_run_id"),
+)
+
+drift_episode = Table(
+    "drift_episode",
+    metadata,
+    _id(),
+    _model_version(),
+    Column("arm", SmallInteger, nullable=False),
+    Column("side", Text, nullable=False),  # input or output
+    Column("column_name", Text, nullable=False),  # empty: the side as a whole
+    Column("opened_at", Timestamp, nullable=False),
+    Column("near_at", Timestamp, nullable=False),  # when a score was last near its threshold or over it
+    Column("judgements", Integer, nullable=False),  # since it opened
+    Column("peak", Double, nullable=False),  # highest score in units of its threshold
+    Column("closed_at", Timestamp),  # NULL while it is open
+    Index(None, "model_version_id", "closed_at"),
+)
+
+drift_history = Table(
+    "drift_history",
+    metadata,
+    _id(),
+    _model_version(),
+    Column("reference_id", Identity, ForeignKey("reference.id"), nullable=False),
+    Column("arm", SmallInteger, nullable=False),
+    Column("hour", Timestamp, nullable=False),  # in which the windows ended
+    Column("spans", Text, nullable=False),  # of the windows in seconds, separated by commas
+    Column("scores", LargeBinary, nullable=False),  # float32, span after span, columns in the reference's order
+    UniqueConstraint("model_version_id", "reference_id", "arm", "hour", name="uq_drift_history_hour"),
 )
 
 quality_result = Table(

@@ -1,10 +1,10 @@
 """How large a score gets by chance: simulated once per reference, kept inside it.
 
 For each column and statistic, pairs of a reference of the same N rows and a window of n rows are drawn from the
-reference's own profile and scored; n takes several sizes. What chance exceeds with probability ``alpha`` is read from
-the simulated scores down to about 30 of them and continued beyond by ``ln(alpha) ~ -score**1.5``: between the tail of
-normal counts (2) and that of skewed columns in small windows (1). A column whose fourth moment is infinite, by the fit
-of its tail, gets a power law instead. Between sizes ``score / sqrt(1/n + 1/N)`` is interpolated.
+reference's own profile and scored; n takes several sizes. What chance exceeds with probability ``alpha`` is drawn for
+Wasserstein down to 1e-8 (``tilted``); for the others it is read from the simulated scores down to about 30 of them and
+continued beyond by ``ln(alpha) ~ -score**1.5``: between the tail of normal counts (2) and that of skewed columns in
+small windows (1). Between sizes ``score / sqrt(1/n + 1/N)`` is interpolated.
 
 What the reference happens to lack has a probability too: one row in N beyond each of its extremes (as far as its tails
 reach, continued), and for categories that of Good and Turing, the share of its rows whose category occurs once.
@@ -15,6 +15,7 @@ The promise holds for rows that are independent of each other. Daily cycles are 
 import math
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,13 @@ from driftline.monitor.drift.coarse_bins import FEW_VALUES as FEW_COARSE_VALUES
 from driftline.monitor.drift.registry import SHARE_STATISTICS, share_counts
 from driftline.monitor.drift.shares import shares
 from driftline.monitor.drift.tails import continue_tail, exceeded
-from driftline.monitor.drift.wasserstein import unit
+from driftline.monitor.drift.tilted import tilted_pairs, weighted_exceeded
+from driftline.monitor.drift.wasserstein import unit, winsor_limits
 from driftline.store.profile.columns import ProfiledColumn
 from driftline.store.profile.numeric import NumericCounts
 from driftline.store.profile.reference import Reference
 
-FORMAT = 1
+FORMAT = 2
 SIZES = (100, 400, 2000, 20_000)
 ALPHAS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 _SIMULATIONS = 4000
@@ -37,7 +39,8 @@ _MOST_CELLS = 1_000_000  # of one simulated table: columns of many categories ar
 _FEWEST_SIMULATIONS = 1000
 _SUPPORT = 128
 _TAIL_POWER = 1.5
-_HEAVY_TAIL = 0.25  # shape from which the fourth moment is infinite
+_PAIRS = 2500  # of samples whose rare differences are drawn often
+HEAVY_TAIL = 0.25  # shape from which the fourth moment is infinite
 
 
 def calibrate(reference: Reference) -> Reference:
@@ -50,13 +53,25 @@ def calibrate(reference: Reference) -> Reference:
         name = profiled.column.column_name
         rng = np.random.default_rng([reference.seed, zlib.crc32(name.encode())])
         tables[name] = _column_tables(profiled, reference, rng)
-    content = {"format": FORMAT, "sizes": list(SIZES), "alphas": list(ALPHAS), "columns": tables}
+    numbers = {
+        p.column.column_name: reference.profile.numeric(p.column.column_name) for p in reference.profiled if p.bins
+    }
+    heavy = [name for name, counts in numbers.items() if counts.value_rows and _is_heavy(counts)]
+    content = {"format": FORMAT, "sizes": list(SIZES), "alphas": list(ALPHAS), "heavy": heavy, "columns": tables}
     return reference.with_calibration(content)
 
 
 def is_calibrated(reference: Reference) -> bool:
     """Whether the reference carries tables that this version reads."""
     return reference.calibration is not None and reference.calibration.get("format") == FORMAT
+
+
+def is_heavy_tailed(reference: Reference, column_name: str) -> bool:
+    """Whether single rows may move a column's Wasserstein distance: by its fitted tail the fourth moment is infinite.
+
+    Its extremes are then worth a bounded score only: ``winsorised_wasserstein``.
+    """
+    return column_name in (reference.calibration or {}).get("heavy", ())
 
 
 def noise(
@@ -90,7 +105,7 @@ def _column_tables(
     name = profiled.column.column_name
     tables: dict[str, list[list[float]]] = {}
     if profiled.bins is not None and reference.profile.numeric(name).value_rows:
-        tables |= _simulate(_Numbers(reference.profile.numeric(name)), rng)
+        tables |= _simulate_numbers(reference.profile.numeric(name), rng)
     if _has_values(profiled, reference):
         tables |= _simulate(_shares(profiled, reference), rng)
     return tables
@@ -101,27 +116,23 @@ def _has_values(profiled: ProfiledColumn, reference: Reference) -> bool:
     return bool((profile.numeric(name) if profiled.categories is None else profile.categories(name)).value_rows)
 
 
-class _Numbers:
-    """Numbers, reduced to at most ``_SUPPORT`` values that stand for the reference."""
+class _Heights:
+    """Numbers, reduced to at most ``_SUPPORT`` values that stand for the reference, and the heights between them."""
 
-    statistics = ("wasserstein", "kolmogorov_smirnov")
+    statistics = ("kolmogorov_smirnov",)
 
-    def __init__(self, counts: NumericCounts) -> None:
-        self.rows = counts.value_rows
-        values, self.probabilities, self.heavy = _support(counts)
-        self._widths = np.diff(values) / unit(counts.bins)
+    def __init__(self, support: "_Support") -> None:
+        self.rows, self.probabilities = support.rows, support.probabilities
 
     def score(self, statistic: str, reference: NDArray[np.int64], window: NDArray[np.int64]) -> NDArray[np.float64]:
-        gaps = np.abs(np.cumsum(shares(window) - shares(reference), axis=1))
-        scores: NDArray[np.float64] = gaps[:, :-1] @ self._widths if statistic == "wasserstein" else gaps.max(axis=1)
-        return scores
+        heights: NDArray[np.float64] = _gaps(reference, window).max(axis=1)
+        return heights
 
 
 class _Shares:
     """Rows per category or coarse bin, with what lies outside the reference."""
 
     statistics = tuple(SHARE_STATISTICS)
-    heavy = False
 
     def __init__(self, counts: NDArray[np.int64], outside: Sequence[int], outside_share: float) -> None:
         self.rows = int(counts.sum())
@@ -146,7 +157,7 @@ def _shares(profiled: ProfiledColumn, reference: Reference) -> _Shares:
     return _Shares(counts, [0, -1], once / 2 if few else 1 / counts.sum())
 
 
-def _simulate(drawn: _Numbers | _Shares, rng: np.random.Generator) -> dict[str, list[list[float]]]:
+def _simulate(drawn: _Heights | _Shares, rng: np.random.Generator) -> dict[str, list[list[float]]]:
     """Return what chance exceeds with probability ``ALPHAS``, per statistic and size, free of the size's own effect."""
     held = drawn.probabilities
     simulations = max(_FEWEST_SIMULATIONS, min(_SIMULATIONS, _MOST_CELLS // held.size))
@@ -157,9 +168,32 @@ def _simulate(drawn: _Numbers | _Shares, rng: np.random.Generator) -> dict[str, 
         for statistic, by_size in tables.items():
             rate = _rate(statistic)
             scores = drawn.score(statistic, references, windows) / (1 / size + 1 / drawn.rows) ** rate
-            heavy = drawn.heavy and statistic == "wasserstein"
-            by_size.append(exceeded(scores, ALPHAS, None if heavy else _TAIL_POWER / (2 * rate)))
+            by_size.append(exceeded(scores, ALPHAS, _TAIL_POWER / (2 * rate)))
     return tables
+
+
+def _simulate_numbers(counts: NumericCounts, rng: np.random.Generator) -> dict[str, list[list[float]]]:
+    tables, continued = _simulate(_Heights(_support(counts, beyond=False)), rng), _support(counts, beyond=True)
+    tables["wasserstein"] = tables["winsorised_wasserstein"] = _simulate_areas(continued, rng)
+    if _is_heavy(counts):  # elsewhere what holds for the whole is cautious for the winsorised
+        limits = np.array(winsor_limits(counts)) / unit(counts.bins)
+        winsorised = replace(continued, values=np.clip(continued.values, *limits))
+        tables["winsorised_wasserstein"] = _simulate_areas(winsorised, rng)
+    return tables
+
+
+def _simulate_areas(support: "_Support", rng: np.random.Generator) -> list[list[float]]:
+    by_size = []
+    for size in SIZES:
+        pairs = tilted_pairs(support.values, support.probabilities, (support.rows, size), _PAIRS, rng)
+        scores = _gaps(*pairs[:2])[:, :-1] @ np.diff(support.values)
+        by_size.append(weighted_exceeded(scores / math.sqrt(1 / size + 1 / support.rows), pairs[2], ALPHAS))
+    return by_size
+
+
+def _gaps(reference: NDArray[np.int64], window: NDArray[np.int64]) -> NDArray[np.float64]:
+    gaps: NDArray[np.float64] = np.abs(np.cumsum(shares(window) - shares(reference), axis=1))
+    return gaps
 
 
 def _rate(statistic: str) -> float:
@@ -167,21 +201,39 @@ def _rate(statistic: str) -> float:
     return 1.0 if statistic == "population_stability_index" else 0.5
 
 
-def _support(counts: NumericCounts) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
-    """Return values and probabilities that stand for the reference, tails continued, and whether they are heavy."""
+@dataclass(frozen=True, eq=False)
+class _Support:
+    """Values, in units of the score, and probabilities that stand for the reference's ``rows``."""
+
+    values: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+    rows: int
+
+
+def _support(counts: NumericCounts, *, beyond: bool) -> _Support:
+    """Reduce the reference to a few values; ``beyond`` its extremes, its tails are continued."""
+    means, rows = _means(counts)
+    starts = np.unique(np.linspace(0, rows.size, _SUPPORT + 1)[:-1].astype(np.int64))
+    merged = np.add.reduceat(rows, starts)
+    probabilities = merged / rows.sum()
+    values = np.add.reduceat(means * (rows / rows.sum()), starts) / probabilities
+    if beyond and counts.bins.distinct > FEW_COARSE_VALUES:
+        upper, lower = continue_tail(means, rows), continue_tail(-means[::-1], rows[::-1])
+        probabilities = np.concatenate([lower.probabilities[::-1], probabilities, upper.probabilities])
+        values = np.concatenate([-lower.values[::-1], values, upper.values])
+    return _Support(values / unit(counts.bins), probabilities / probabilities.sum(), int(rows.sum()))
+
+
+def _means(counts: NumericCounts) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the mean value and the rows of every bin that holds any."""
     held = np.nonzero(counts.counts)[0]
     lower = np.concatenate([counts.bins.edges[:1], counts.bins.edges])[held]
     rows = counts.counts[held]
-    means = lower + counts.offset_sums[held] / rows
-    starts = np.unique(np.linspace(0, held.size, _SUPPORT + 1)[:-1].astype(np.int64))
-    merged = np.add.reduceat(rows, starts)
-    values, probabilities = (
-        np.add.reduceat(means * (rows / rows.sum()), starts) / (merged / rows.sum()),
-        merged / rows.sum(),
-    )
-    if counts.bins.distinct <= FEW_COARSE_VALUES:
-        return values, probabilities, False
-    upper, lower_tail = continue_tail(means, rows), continue_tail(-means[::-1], rows[::-1])
-    probabilities = np.concatenate([lower_tail.probabilities[::-1], probabilities, upper.probabilities])
-    values = np.concatenate([-lower_tail.values[::-1], values, upper.values])
-    return values, probabilities / probabilities.sum(), max(upper.shape, lower_tail.shape) >= _HEAVY_TAIL
+    return lower + counts.offset_sums[held] / rows, rows
+
+
+def _is_heavy(counts: NumericCounts) -> bool:
+    if counts.bins.distinct <= FEW_COARSE_VALUES or not counts.value_rows:
+        return False
+    means, rows = _means(counts)
+    return max(continue_tail(means, rows).shape, continue_tail(-means[::-1], rows[::-1]).shape) >= HEAVY_TAIL

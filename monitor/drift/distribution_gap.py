@@ -66,12 +66,23 @@ class DistributionGap:
     def __init__(self, reference: NumericCounts, window: NumericCounts) -> None:
         """Both sides need at least one finite value."""
         self._f, self._g = _Side.of(reference), _Side.of(window)
-        self._widths = np.diff(reference.bins.edges)
+        self._edges = reference.bins.edges
+        self._widths = np.diff(self._edges)
         self._low = self._f.before - self._g.before
         self._high = self._f.after - self._g.after
 
     def area(self) -> float:
         """Return the integral of |F - G|: exact but for bins inside which F - G may change its sign."""
+        outside = sum(abs(a - b) for a, b in zip(self._f.outside, self._g.outside, strict=True))
+        return float(self._areas().sum()) + outside
+
+    def area_between(self, low: float, high: float) -> float:
+        """Return the integral over the closed bins from the edge ``low`` to the edge ``high``."""
+        inside = (self._edges[:-1] >= low) & (self._edges[1:] <= high)
+        return float(self._areas()[inside].sum())
+
+    def _areas(self) -> NDArray[np.float64]:
+        """Return the integral over each closed bin."""
         f, g = self._f, self._g
         signed = self._low + f.mass * (1 - f.mean_place) - g.mass * (1 - g.mean_place)
         absolute = np.abs(signed)
@@ -79,8 +90,8 @@ class DistributionGap:
         if crossing.size:
             inside = np.abs(f.inside(crossing) - g.inside(crossing)).mean(axis=1)
             absolute[crossing] = np.maximum(absolute[crossing], inside)
-        outside = sum(abs(a - b) for a, b in zip(f.outside, g.outside, strict=True))
-        return float((absolute * self._widths).sum()) + outside
+        areas: NDArray[np.float64] = absolute * self._widths
+        return areas
 
     def height(self) -> float:
         """Return the greatest |F - G|: wrong at most by the mass that one bin holds."""

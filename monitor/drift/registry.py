@@ -18,7 +18,7 @@ from driftline.monitor.drift.kolmogorov_smirnov import kolmogorov_smirnov
 from driftline.monitor.drift.population_stability_index import population_stability_index
 from driftline.monitor.drift.total_variation import total_variation
 from driftline.monitor.drift.unseen_share import unseen_share_difference
-from driftline.monitor.drift.wasserstein import normed_wasserstein
+from driftline.monitor.drift.wasserstein import normed_wasserstein, winsorised_wasserstein
 from driftline.store.profile.columns import ProfiledColumn
 from driftline.store.profile.numeric import NumericCounts
 from driftline.store.profile.profile import Profile
@@ -26,6 +26,7 @@ from driftline.store.profile.reference import Reference
 
 DISTRIBUTION_STATISTICS: dict[str, Callable[[NumericCounts, NumericCounts], float]] = {
     "wasserstein": normed_wasserstein,
+    "winsorised_wasserstein": winsorised_wasserstein,
     "kolmogorov_smirnov": kolmogorov_smirnov,
 }
 SHARE_STATISTICS: dict[str, Callable[[NDArray[Any], NDArray[Any]], NDArray[np.float64]]] = {

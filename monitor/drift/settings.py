@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from driftline.monitor.drift.registry import DISTRIBUTION_STATISTICS, SHARE_STATISTICS, UNSEEN_SHARE
+from driftline.monitor.drift.windows import parse_spans
 from driftline.store.errors import ConfigurationError
 
 NumericStatistic = Literal[
-    "wasserstein", "kolmogorov_smirnov", "jensen_shannon", "hellinger", "population_stability_index", "chi_square",
-    "total_variation",
+    "wasserstein", "winsorised_wasserstein", "kolmogorov_smirnov", "jensen_shannon", "hellinger",
+    "population_stability_index", "chi_square", "total_variation",
 ]  # fmt: skip
 CategoricalStatistic = Literal[
     "jensen_shannon", "hellinger", "population_stability_index", "chi_square", "total_variation",
@@ -23,7 +24,9 @@ class DriftSettings:
     Attributes:
         false_alarms_per_month: how many wrong verdicts a model may have in a month when nothing drifts and rows are
             independent; shared by all its columns and windows.
-        judgements_per_month: how often each column is judged in a month: hourly, on four windows.
+        windows: spans of live data, up to now, that are judged together: whole minutes (m), hours (h) or days (d).
+        close_ratio: an episode of drift ends when scores stay under this part of their thresholds ...
+        close_after_seconds: ... for so long.
         min_effect: a score below it is no drift, however many rows there are.
         min_rows: fewer rows get no verdict.
         numeric_statistic: of numeric columns with more than five reference values.
@@ -33,7 +36,9 @@ class DriftSettings:
     """
 
     false_alarms_per_month: float = 1.0
-    judgements_per_month: int = 2880
+    windows: str = "1h,3h,6h,24h,7d"
+    close_ratio: float = 0.8
+    close_after_seconds: float = 7200.0
     min_effect: float = 0.1
     min_rows: int = 100
     numeric_statistic: NumericStatistic = "wasserstein"
@@ -42,10 +47,13 @@ class DriftSettings:
     column_thresholds: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 < self.false_alarms_per_month < self.judgements_per_month:
+        if not 0 < self.false_alarms_per_month <= 1000:
             raise ConfigurationError(
-                f"false_alarms_per_month should lie between 0 and judgements_per_month ({self.judgements_per_month}), "
-                f"found {self.false_alarms_per_month}"
+                f"false_alarms_per_month should lie between 0 and 1000, found {self.false_alarms_per_month}"
+            )
+        if not 0 < self.close_ratio <= 1 or self.close_after_seconds < 0:
+            raise ConfigurationError(
+                "close_ratio should lie between 0 and 1 and close_after_seconds be at least 0: correct section [drift]"
             )
         if self.min_effect < 0 or self.min_rows < 2:
             raise ConfigurationError("min_effect should be at least 0 and min_rows at least 2: correct section [drift]")
@@ -56,6 +64,11 @@ class DriftSettings:
                     f"column_statistics: {column} has `{statistic}`, known are: {', '.join(sorted(known))}"
                 )
         self.thresholds_by_column()
+        self.spans()
+
+    def spans(self) -> tuple[int, ...]:
+        """Return ``windows`` in seconds, rising."""
+        return parse_spans(self.windows)
 
     def statistics_by_column(self) -> dict[str, str]:
         """Return ``column_statistics`` as a mapping."""

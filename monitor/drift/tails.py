@@ -56,13 +56,13 @@ def continue_tail(means: NDArray[np.float64], rows: NDArray[np.int64]) -> Contin
     return ContinuedTail(np.maximum(values, means[-1]), probabilities, shape)
 
 
-def exceeded(scores: NDArray[np.float64], alphas: Sequence[float], power: float | None) -> list[float]:
+def exceeded(scores: NDArray[np.float64], alphas: Sequence[float], power: float) -> list[float]:
     """Return the scores that are exceeded with each probability.
 
     Args:
         scores: simulated ones, shape (simulations,).
         alphas: falling probabilities. Those that fewer than 30 simulated scores exceed are extrapolated.
-        power: beyond, ``score**power`` rises as ``-ln(alpha)``; None: ``ln(score)`` does, a power law.
+        power: beyond, ``score**power`` rises as ``-ln(alpha)``.
 
     Returns:
         One score per probability, never falling.
@@ -70,11 +70,9 @@ def exceeded(scores: NDArray[np.float64], alphas: Sequence[float], power: float 
     ordered = np.sort(scores)
     seen = [alpha for alpha in alphas if alpha * scores.size >= _LEAST_ROWS]
     quantiles = np.quantile(ordered, [1 - alpha for alpha in seen]).tolist()
-    levels = np.arange(int((0.05 if power else 0.01) * scores.size), 4, -1)
-    top = ordered[-levels]
-    bent = top**power if power else np.log(np.maximum(top, 1e-300))
-    slope, start = np.polyfit(-np.log((levels - 0.5) / scores.size), bent, 1)
+    levels = np.arange(int(0.05 * scores.size), 4, -1)
+    slope, start = np.polyfit(-np.log((levels - 0.5) / scores.size), ordered[-levels] ** power, 1)
     lines = [start - slope * math.log(alpha) for alpha in alphas[len(seen) :]]
-    beyond = [max(line, 0.0) ** (1 / power) if power else math.exp(line) for line in lines]
+    beyond = [max(line, 0.0) ** (1 / power) for line in lines]
     rising: list[float] = np.maximum.accumulate([*quantiles, *beyond]).tolist()
     return rising

@@ -7,6 +7,7 @@ from driftline.store.profile.numeric import NumericBins, NumericCounts
 
 _RELATIVE_FLOOR = 1e-9
 _CONSTANT_UNIT = 1e-3
+_WINSORISED = 1e-3  # of the rows on each side
 
 
 def normed_wasserstein(reference: NumericCounts, window: NumericCounts) -> float:
@@ -25,6 +26,30 @@ def normed_wasserstein(reference: NumericCounts, window: NumericCounts) -> float
     Source: Vallender (1974) for the area form. Evidently divides by ``max(std, 0.001)``; see ``unit``.
     """
     return DistributionGap(reference, window).area() / unit(reference.bins)
+
+
+def winsorised_wasserstein(reference: NumericCounts, window: NumericCounts) -> float:
+    """Return the normed Wasserstein distance of the values between ``winsor_limits``, those beyond set to these.
+
+    Args:
+        reference: a numeric column of the reference, at least one finite value.
+        window: the same column of the window, on the same bins, at least one finite value.
+
+    Returns:
+        As ``normed_wasserstein``, never more. One row of a power law can lie as far out as a thousand others together;
+        here it counts as one of the farthest thousandth.
+
+    Source: Huber and Ronchetti, Robust Statistics (2009), for winsorising.
+    """
+    return DistributionGap(reference, window).area_between(*winsor_limits(reference)) / unit(reference.bins)
+
+
+def winsor_limits(reference: NumericCounts) -> tuple[float, float]:
+    """Return the outermost edges beyond each of which a thousandth of the reference lies, or more."""
+    edges, below = reference.bins.edges, np.cumsum(reference.counts)[:-1] / reference.value_rows
+    low = int(np.searchsorted(below, _WINSORISED))
+    high = int(np.searchsorted(below, 1 - _WINSORISED, side="right")) - 1
+    return float(edges[min(low, edges.size - 1)]), float(edges[max(high, 0)])
 
 
 def unit(bins: NumericBins) -> float:

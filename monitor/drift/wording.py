@@ -6,10 +6,15 @@ from typing import Self
 
 import numpy as np
 
+from driftline.monitor.drift.wasserstein import unit
+from driftline.monitor.drift.windows import span_name
 from driftline.store.profile.columns import ProfiledColumn
 from driftline.store.profile.numeric import NumericCounts
 from driftline.store.profile.profile import Profile
 
+LEAST_EFFECT = "the least effect worth saying"
+CHANCE = "what chance reaches if rows are independent"
+CHANCE_AND_PAST = "what chance reaches, more than like windows of the past"
 _NOTABLE_SPREAD = 1.2
 _LONGEST_NAME = 40
 
@@ -63,10 +68,30 @@ def missing_change(before: Rows, now: Rows) -> str:
     return f"missing cells {_moved(was, share)} from {_percent(was)} to {_percent(share)}"
 
 
-def against_threshold(score: float, threshold: float, rows: int) -> str:
-    """Return the score beside its threshold."""
+def against_threshold(score: float, threshold: float, because: str, rows: int, span_seconds: int) -> str:
+    """Return the score beside its threshold, what that is made of, and the window."""
     relation = "over" if score >= threshold else "under"
-    return f"score {_number(score)} {relation} threshold {_number(threshold)} at {rows:,} rows"
+    return (
+        f"score {_number(score)} {relation} threshold {_number(threshold)} ({because}) "
+        f"at {rows:,} rows of {span_name(span_seconds)}"
+    )
+
+
+def past_windows(windows: int) -> str:
+    """Return the name of the part of a threshold that past windows make up."""
+    return f"what {windows} like windows of the past reached"
+
+
+def effect(profiled: ProfiledColumn, reference: Profile, window: Profile) -> float | None:
+    """Return how far the mean moved, in standard deviations of the reference, or the share that moved most; signed."""
+    name = profiled.column.column_name
+    if profiled.categories is not None:
+        before, now = (p.categories(name) for p in (reference, window))
+        moves = np.append(now.counts, now.unseen) / now.value_rows
+        moves -= np.append(before.counts, before.unseen) / before.value_rows
+        return float(moves[int(np.argmax(np.abs(moves)))])
+    moved = (window.numeric(name).mean - reference.numeric(name).mean) / unit(reference.numeric(name).bins)
+    return moved if math.isfinite(moved) else None
 
 
 def _number_change(what: str, before: NumericCounts, now: NumericCounts) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from driftline.monitor.drift.windows import span_name
 from driftline.monitor.jobs import JobContext
 from driftline.monitor.judge import iso
 from driftline.monitor.results import JobClock
@@ -25,14 +26,14 @@ def status_document(context: JobContext, status: StatusReader, schedule: Schedul
         "store_up": status.store_up,
         "mlflow_up": schedule.mlflow_up,
         "scheduler_alive": schedule.is_alive,
-        "window_seconds": context.monitor.window_seconds,
+        "windows": [span_name(span) for span in context.drift.spans()],
         "models": [_version(each) for versions in snapshot.by_name.values() for each in versions],
         "accounts": _accounts(context),
     }
 
 
 def _version(status: VersionStatus) -> dict[str, Any]:
-    version, newest = status.version, status.drift[0] if status.drift else None
+    version, newest = status.version, status.widest
     return {
         "model": version.identity.name,
         "version": version.identity.version,
@@ -56,6 +57,10 @@ def _version(status: VersionStatus) -> dict[str, Any]:
                 "statistic": row.statistic,
                 "score": row.score,
                 "threshold": row.threshold,
+                "effect": row.effect,
+                "since": _moment(row.since),
+                "window_start": iso(row.window_start),
+                "rows": row.window_rows,
                 "verdict": row.verdict,
                 "reason": row.reason,
                 "missing_share": row.missing_share,

@@ -1,15 +1,22 @@
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from monitor_rig import MINUTE_US, TinyModel, at, rows, save_reference, send
 from sqlalchemy import select
 
 from driftline.monitor import drift_job, results
+from driftline.monitor.drift.calibration import is_calibrated
+from driftline.monitor.history_rows import PastHours
 from driftline.monitor.jobs import JobContext
 from driftline.monitor.judge import judge
 from driftline.monitor.results import Result
 from driftline.monitor.watch import watched_versions
 from driftline.store import schema
 from driftline.store.records import Arm, now_us
+from driftline.store.references import newest_reference
+
+HOUR_US = 60 * MINUTE_US
 
 
 def verdicts(context: JobContext) -> dict[str, str]:
@@ -57,10 +64,10 @@ def test_a_version_without_a_reference_is_skipped_with_the_next_command(context:
     assert "driftline reference build models:/tiny/1" in outcome.message
 
 
-def test_only_rows_of_the_window_are_judged(sqlite_context: JobContext, tiny: TinyModel) -> None:
+def test_only_rows_of_the_windows_are_judged(sqlite_context: JobContext, tiny: TinyModel) -> None:
     save_reference(sqlite_context, tiny)
     now = now_us()
-    send(sqlite_context, tiny, rows(1_500, seed=2, income=3.0), at_us=now - 25 * 60 * MINUTE_US)
+    send(sqlite_context, tiny, rows(1_500, seed=2, income=3.0), at_us=now - 8 * 24 * 60 * MINUTE_US)
     send(sqlite_context, tiny, rows(1_500, seed=3), at_us=now - 60 * MINUTE_US)
     drift_job.run(at(sqlite_context, now))
     assert verdicts(sqlite_context)["income"] == "no drift"
@@ -122,15 +129,89 @@ def test_an_unforeseen_error_names_the_place_and_no_value(sqlite_context: JobCon
     assert "patient" not in outcome.message
 
 
-def test_windows_in_a_row_count_back_to_the_last_quiet_one(sqlite_context: JobContext, tiny: TinyModel) -> None:
-    save_reference(sqlite_context, tiny)
+def result_of(context: JobContext, column: str) -> Any:
+    t = schema.drift_result
+    with context.engine.connect() as connection:
+        return connection.execute(select(t).where(t.c.column_name == column).order_by(t.c.id.desc()).limit(1)).one()
+
+
+def test_the_window_that_decides_is_the_one_that_the_drift_fills(context: JobContext, tiny: TinyModel) -> None:
+    save_reference(context, tiny)
+    now = now_us()
+    send(context, tiny, rows(5_000, seed=2), at_us=now - 90 * MINUTE_US)
+    send(context, tiny, rows(500, seed=3, income=1.0), at_us=now - 30 * MINUTE_US)
+    drift_job.run(at(context, now))
+    found = result_of(context, "income")
+    assert (found.verdict, found.window_end - found.window_start, found.window_rows) == ("drift", HOUR_US, 500)
+    assert found.effect == pytest.approx(1.0, abs=0.2)
+    assert " at 500 rows of 1 h" in found.reason
+    assert result_of(context, "age").verdict == "no drift"
+
+
+def test_an_episode_opens_stays_and_closes_after_its_time(context: JobContext, tiny: TinyModel) -> None:
+    save_reference(context, tiny)
+    hourly = replace(context, drift=replace(context.drift, windows="1h"))
     start = now_us()
-    for hour, shift in enumerate([2.0, 0.0, 2.0, 2.0]):
-        then = start + 60 * hour * MINUTE_US
-        send(sqlite_context, tiny, rows(600, seed=hour, income=shift), at_us=then)
-        hourly = replace(sqlite_context, monitor=replace(sqlite_context.monitor, window_seconds=1800.0))
+    found, in_a_row = [], []
+    for hour, shift in enumerate([0.0, 2.0, 0.0, 0.0, 0.0, 2.0]):
+        then = start + hour * HOUR_US
+        send(hourly, tiny, rows(600, seed=hour, income=shift), at_us=then)
         drift_job.run(at(hourly, then + MINUTE_US))
-    with sqlite_context.engine.connect() as connection:
-        version = sqlite_context.watched()[0]
-        assert results.windows_in_a_row(connection, version.id, version.arms[0], "input", 0.0) == 2
-        assert results.windows_in_a_row(connection, version.id, version.arms[0], "input", 0.5) == 0
+        found.append(result_of(hourly, "income"))
+        with hourly.engine.connect() as connection:
+            version = hourly.watched()[0]
+            in_a_row.append(results.windows_in_a_row(connection, version.id, version.arms[0])["input"])
+    opened, again = (start + hour * HOUR_US + MINUTE_US for hour in (1, 5))
+    assert [f.verdict for f in found] == ["no drift", "drift", "drift", "no drift", "no drift", "drift"]
+    assert [f.since for f in found] == [None, opened, opened, None, None, again]
+    assert in_a_row == [0, 1, 2, 0, 0, 1]
+    assert "; drift since " in found[2].reason
+    t = schema.drift_episode
+    with hourly.engine.connect() as connection:
+        query = select(t.c.opened_at, t.c.closed_at, t.c.judgements).where(t.c.column_name == "income").order_by(t.c.id)
+        assert connection.execute(query).all() == [
+            (opened, opened + 2 * HOUR_US, 2), (again, None, 1),
+        ]  # fmt: skip
+
+
+def test_a_side_drifts_by_the_share_that_is_allowed(sqlite_context: JobContext, tiny: TinyModel) -> None:
+    save_reference(sqlite_context, tiny)
+    half = replace(sqlite_context, monitor=replace(sqlite_context.monitor, drift_share_threshold=0.5))
+    send(half, tiny, rows(600, seed=2, income=2.0))
+    drift_job.run(half)
+    with half.engine.connect() as connection:
+        version = half.watched()[0]
+        assert results.windows_in_a_row(connection, version.id, version.arms[0])["input"] == 0
+
+
+def test_a_reference_of_an_older_release_is_calibrated_once(context: JobContext, tiny: TinyModel) -> None:
+    old = replace(tiny.built, reference=tiny.built.reference.with_calibration({"format": 1}))
+    save_reference(context, old)
+    send(context, tiny, rows(600, seed=2, income=1.0))
+    drift_job.run(context)
+    assert verdicts(context)["income"] == "drift"
+    with context.engine.connect() as connection:
+        found = newest_reference(connection, context.watched()[0].id)
+    assert found is not None
+    assert is_calibrated(found[1])
+
+
+def test_past_days_of_like_windows_raise_the_threshold_and_an_open_episode_teaches_nothing(
+    context: JobContext, tiny: TinyModel
+) -> None:
+    save_reference(context, tiny)
+    send(context, tiny, rows(600, seed=2))
+    now, columns = now_us(), [c.column_name for c in tiny.built.reference.columns]
+    with context.engine.begin() as connection:
+        version = context.watched()[0]
+        found = newest_reference(connection, version.id)
+        assert found is not None
+        hours = PastHours(connection, version.id, found[0], Arm.CHAMPION, columns)
+        for day in range(1, 21):
+            score = {"in_age": 0.5 + 0.01 * (day % 2), "in_income": 0.5, "in_tenure": float("nan")}
+            hours.remember(now - day * 24 * HOUR_US, {3600: {c: score[c] for c in columns if c in score}})
+            hours.remember(now - day * 24 * HOUR_US, {3600: {"in_age": 9.0}})
+        limits = hours.limits([3600, 86_400], now, {"in_income": now - 10 * 24 * HOUR_US})
+    assert set(limits) == {(3600, "in_age")}
+    assert limits[3600, "in_age"].windows == 20
+    assert limits[3600, "in_age"].limit == pytest.approx(0.505 + 3 * 0.00513, abs=1e-4)

@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from driftline.monitor.drift.calibration import calibrate
-from driftline.monitor.drift.compare import ColumnDrift, Verdict, compare
+from driftline.monitor.drift.compare import compare
 from driftline.monitor.drift.settings import DriftSettings
+from driftline.monitor.drift.verdict import ColumnDrift, Verdict
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
 from driftline.store.profile.reference import Reference, build_reference
 
@@ -96,7 +97,9 @@ def test_what_moved_is_found_and_told(judge: Judge) -> None:
         "age", "visits", "region", "member", "prediction", "same",
     }  # fmt: skip
     assert found["age"].reason.startswith("mean rose from 39.9 to 45.2; score 0.5")
-    assert found["age"].reason.endswith(" at 2,000 rows")
+    assert found["age"].reason.endswith(" at 2,000 rows of 24 h")
+    assert found["age"].effect == pytest.approx(0.53, abs=0.05)
+    assert found["region"].effect == pytest.approx(0.35 - 0.35 / 6, abs=0.03)
     assert found["region"].reason.startswith("share of 'r1' rose from 16.")
     assert found["prediction"].side == "output"
     assert all(c.score is not None and c.threshold is not None and c.score >= c.threshold
@@ -124,7 +127,9 @@ def test_missing_cells_alone_are_drift(judge: Judge) -> None:
         assert found[name].statistic == "missing_share_difference"
         assert found[name].score == pytest.approx(share)
         assert found[name].missing_share == pytest.approx(share)
-    assert found["age"].reason.startswith("missing cells rose from 0 % to 40 %; score 0.4 over threshold 0.1")
+    assert found["age"].reason.startswith(
+        "missing cells rose from 0 % to 40 %; score 0.4 over threshold 0.1 (the least"
+    )
 
 
 def test_no_verdict_below_a_hundred_rows(judge: Judge) -> None:

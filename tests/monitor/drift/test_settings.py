@@ -22,6 +22,9 @@ def test_the_section_is_read_from_variables() -> None:
     ("fields", "said"),
     [
         ({"false_alarms_per_month": 0.0}, "false_alarms_per_month should lie between 0"),
+        ({"windows": "1h,soon"}, "windows should be whole minutes, hours or days"),
+        ({"windows": ""}, "windows should be whole minutes, hours or days"),
+        ({"close_ratio": 1.5}, "close_ratio should lie between 0 and 1"),
         ({"min_rows": 1}, "min_rows at least 2"),
         ({"column_statistics": "age=psi"}, "age has `psi`, known are: chi_square"),
         ({"column_statistics": "age"}, "column_statistics should be `column=value"),
