@@ -18,8 +18,9 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from driftline.scorer.prediction_pool import BatchLimits, Place, PredictionPool
-from driftline.scorer.scored import Scored, score_frame
+from driftline.scorer.scored import Scored, encode_rows, score_frame
 from driftline.scorer.tally import Tally
+from driftline.store.typed_payload import TypedLayout
 
 if TYPE_CHECKING:
     from driftline.scorer.fast_path import FastPath, Frame
@@ -57,8 +58,16 @@ class Batcher:
         active: whether requests are joined; ends for good when a prediction could not be cut.
     """
 
-    def __init__(self, fast_path: "FastPath", pool: PredictionPool, limits: BatchLimits, tally: Tally) -> None:
+    def __init__(
+        self,
+        fast_path: "FastPath",
+        pool: PredictionPool,
+        limits: BatchLimits,
+        tally: Tally,
+        typed_layout: TypedLayout | None = None,
+    ) -> None:
         self.active = True
+        self._typed_layout = typed_layout
         self._fast_path = fast_path
         self._pool = pool
         self._limits = limits
@@ -146,9 +155,9 @@ class Batcher:
 
     def _score(self, requests: Sequence[_Request]) -> Sequence[Scored | None]:
         """Return the answers in the order of the requests; in a thread."""
-        fast_path = self._fast_path
+        fast_path, layout = self._fast_path, self._typed_layout
         if len(requests) == 1:
-            return [score_frame(fast_path, requests[0].frame, requests[0].parse_us)]
+            return [score_frame(fast_path, requests[0].frame, requests[0].parse_us, layout)]
         begin = time.perf_counter_ns()
         raw = fast_path.predict(fast_path.join([request.frame for request in requests]))
         predicted = time.perf_counter_ns()
@@ -156,11 +165,7 @@ class Batcher:
         if parts is None:
             raise _NotCut("the model's answer to several requests cannot be cut into theirs")
         predict_us = (predicted - begin) // 1000
-        answers: list[Scored | None] = []
-        for request, part in zip(requests, parts, strict=True):
-            begin = time.perf_counter_ns()
-            body = fast_path.encode(part)
-            encode_us = (time.perf_counter_ns() - begin) // 1000
-            scored = Scored(body, request.frame.rows, request.parse_us, predict_us, encode_us) if body else None
-            answers.append(scored)
-        return answers
+        return [
+            encode_rows(fast_path, request.frame, part, request.parse_us, predict_us, layout)
+            for request, part in zip(requests, parts, strict=True)
+        ]

@@ -19,6 +19,7 @@ from driftline.scorer.prediction_pool import Place
 from driftline.scorer.scored import Scored
 from driftline.scorer.served_model import ServedModel
 from driftline.store.records import Invocation, invocation_id_text, new_invocation_id, now_us
+from driftline.store.spool.record import Kind
 
 _STORED_HEADER_BYTES = 0xFFFF  # what a record's header has room for
 # What uvicorn sends itself when the application ends without an answer.
@@ -170,6 +171,7 @@ class Exchange:
 
     async def _record(self, status: int, body: bytes) -> None:
         scored = self._scored
+        typed_rows = scored.typed_rows if scored and status == 200 else None
 
         def make() -> Invocation:
             return Invocation(
@@ -180,7 +182,7 @@ class Exchange:
                 latency_us=(time.perf_counter_ns() - self._begin) // 1000,
                 content_type=self._content_type[:_STORED_HEADER_BYTES],
                 client_request_id=self._client_request_id[:_STORED_HEADER_BYTES],
-                request=b"".join(self._request),
+                request=b"".join(self._request) if typed_rows is None else typed_rows,
                 response=b"" if self._method == "HEAD" else body,
                 parse_us=scored.parse_us if scored else 0,
                 predict_us=scored.predict_us if scored else 0,
@@ -189,7 +191,7 @@ class Exchange:
 
         tally, tee = self._served.tally, self._served.tee
         begin = time.perf_counter_ns()
-        seq = tee.record(make)
+        seq = tee.record(make, Kind.INVOCATION if typed_rows is None else Kind.TYPED)
         if 200 <= status < 300:
             tally.predicted(scored.rows if scored else answer_rows(body), self._received_at_us)
         elif reason := rejection(status, body):

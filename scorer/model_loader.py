@@ -15,8 +15,10 @@ from driftline.scorer.prediction_pool import PredictionPool
 from driftline.scorer.served_model import ServedModel
 from driftline.scorer.tally import Tally, TallySheet
 from driftline.scorer.tee import Tee
+from driftline.store.prediction_columns import prediction_columns
 from driftline.store.records import Arm, ModelIdentity
 from driftline.store.spool.settings import SpoolSettings
+from driftline.store.typed_payload import TypedLayout
 
 
 class ModelLoader:
@@ -29,6 +31,7 @@ class ModelLoader:
         settings: of the spool.
         durable_wait_seconds: bound of an answer's wait for the medium under ``durability = "power"``.
         version_headers: whether answers name arm and version.
+        typed_rows: whether requests that the fast path has parsed may be recorded without their bodies.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class ModelLoader:
         settings: SpoolSettings,
         durable_wait_seconds: float,
         version_headers: bool,
+        typed_rows: bool,
     ) -> None:
         self._pool = pool
         self._shadow_pool = shadow_pool
@@ -46,6 +50,7 @@ class ModelLoader:
         self._settings = settings
         self._wait = durable_wait_seconds if settings.durability == "power" else None
         self._version_headers = version_headers
+        self._typed_rows = typed_rows
         self._spool: PatientSpool | None = None
         self._tallies: dict[Path, Tally] = {}
 
@@ -58,7 +63,20 @@ class ModelLoader:
         tally = self._tally(order.tally_path)
         headers = _headers(order) if self._version_headers else ()
         pool = self._shadow_pool if order.arm is Arm.SHADOW else self._pool
-        return ServedModel.load(order.path, order.arm, pool, lambda: self._tee(order.identity, tally), tally, headers)
+        return ServedModel.load(
+            order.path,
+            order.arm,
+            pool,
+            lambda: self._tee(order.identity, tally),
+            tally,
+            headers,
+            self._typed_layout(order.identity),
+        )
+
+    def _typed_layout(self, identity: ModelIdentity) -> TypedLayout | None:
+        return (
+            TypedLayout.of(prediction_columns(identity.signature)) if self._typed_rows and identity.signature else None
+        )
 
     def _tally(self, path: Path) -> Tally:
         if path not in self._tallies:

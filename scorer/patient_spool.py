@@ -18,6 +18,7 @@ from typing import Final, Self
 
 from driftline.store.errors import SpoolError
 from driftline.store.records import ModelIdentity
+from driftline.store.spool.record import Kind
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
 
@@ -66,9 +67,9 @@ class PatientSpool:
                 self._models.append(identity)
             return self._models.index(identity)
 
-    def append(self, model: int, payload: bytes, at_us: int) -> int:
+    def append(self, model: int, payload: bytes, at_us: int, kind: Kind = Kind.INVOCATION) -> int:
         """Keep a payload and return its sequence number; ``NO_SPOOL`` while there is none, -1 after ``close``."""
-        return NO_SPOOL if self._spool is None else self._spool.append(model, payload, at_us)
+        return NO_SPOOL if self._spool is None else self._spool.append(model, payload, at_us, kind)
 
     async def wait_durable(self, seq: int, timeout_seconds: float) -> bool:
         """Return whether the medium holds the record ``seq``; False when it was dropped or the time is over."""

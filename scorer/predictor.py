@@ -9,6 +9,7 @@ from driftline.scorer.batching import Batcher
 from driftline.scorer.prediction_pool import Place, PredictionPool
 from driftline.scorer.scored import Scored, score_frame
 from driftline.scorer.tally import Tally
+from driftline.store.typed_payload import TypedLayout
 
 if TYPE_CHECKING:
     from driftline.scorer.fast_path import FastPath, Frame
@@ -29,15 +30,25 @@ class Predictor:
 
     Args:
         batcher: joins concurrent requests; None predicts each alone.
+        typed_layout: how rows are recorded instead of bodies; None records bodies.
     """
 
-    def __init__(self, fast_path: "FastPath", pool: PredictionPool, batcher: Batcher | None = None) -> None:
+    def __init__(
+        self,
+        fast_path: "FastPath",
+        pool: PredictionPool,
+        batcher: Batcher | None = None,
+        typed_layout: TypedLayout | None = None,
+    ) -> None:
         self._fast_path = fast_path
+        self._typed_layout = typed_layout
         self._pool = pool
         self._batcher = batcher
 
     @classmethod
-    def for_model(cls, model: Any, pool: PredictionPool, tally: Tally) -> Self | None:
+    def for_model(
+        cls, model: Any, pool: PredictionPool, tally: Tally, typed_layout: TypedLayout | None = None
+    ) -> Self | None:
         """Return the predictor of a loaded pyfunc, None where MLflow's own function has to answer every request.
 
         Batches are checked here, before the first request; both decisions are logged.
@@ -51,7 +62,8 @@ class Predictor:
                 tally.batching("refused")
                 _log.warning("requests are predicted one by one: batches need the fast path")
             return None
-        return cls(verdict.fast_path, pool, _batcher(verdict.fast_path, model, pool, tally))
+        batcher = _batcher(verdict.fast_path, model, pool, tally, typed_layout)
+        return cls(verdict.fast_path, pool, batcher, typed_layout)
 
     async def answer(self, body: bytes, place: Place) -> Scored | None:
         """Return the answer, or None where MLflow's own function has to give it: an unusual body, any failure."""
@@ -63,7 +75,7 @@ class Predictor:
             return None
         # What fails in a batch is predicted again alone, and what fails alone is MLflow's to answer.
         scored = await self._batcher.score(*parsed, place)
-        return scored or await self._pool.run(place, score_frame, self._fast_path, *parsed)
+        return scored or await self._pool.run(place, score_frame, self._fast_path, *parsed, self._typed_layout)
 
     def _parse(self, body: bytes) -> _Parsed | None:
         begin = time.perf_counter_ns()
@@ -72,10 +84,12 @@ class Predictor:
 
     def _score(self, body: bytes) -> Scored | None:
         parsed = self._parse(body)
-        return None if parsed is None else score_frame(self._fast_path, *parsed)
+        return None if parsed is None else score_frame(self._fast_path, *parsed, self._typed_layout)
 
 
-def _batcher(fast_path: "FastPath", model: Any, pool: PredictionPool, tally: Tally) -> Batcher | None:
+def _batcher(
+    fast_path: "FastPath", model: Any, pool: PredictionPool, tally: Tally, typed_layout: TypedLayout | None
+) -> Batcher | None:
     limits = pool.batches
     if limits is None:
         return None
@@ -86,4 +100,4 @@ def _batcher(fast_path: "FastPath", model: Any, pool: PredictionPool, tally: Tal
         return None
     tally.batching("on")
     _log.info("concurrent requests are predicted together, up to %d rows", limits.rows)
-    return Batcher(fast_path, pool, limits, tally)
+    return Batcher(fast_path, pool, limits, tally, typed_layout)

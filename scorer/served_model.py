@@ -11,6 +11,7 @@ from driftline.scorer.predictor import Predictor
 from driftline.scorer.tally import Tally
 from driftline.scorer.tee import Tee
 from driftline.store.records import Arm
+from driftline.store.typed_payload import TypedLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,12 @@ class ServedModel:
         open_tee: Callable[[], Tee],
         tally: Tally,
         headers: Headers = (),
+        typed_layout: TypedLayout | None = None,
     ) -> Self:
         """Load the model in the folder ``path`` as MLflow's server does, and only then open its tee.
+
+        Args:
+            typed_layout: how rows are recorded instead of bodies; None records bodies.
 
         Raises:
             Exception: whatever MLflow or the model raises.
@@ -58,6 +63,6 @@ class ServedModel:
 
         model = scoring_server.load_model_with_mlflow_config(str(path))
         app = scoring_server.init(model)
-        predictor = Predictor.for_model(model, pool, tally)
+        predictor = Predictor.for_model(model, pool, tally, typed_layout)
         timeout = MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.get()
         return cls(arm, model, app, predictor, open_tee(), tally, pool, timeout, headers)

@@ -13,6 +13,7 @@ from typing import Protocol
 from driftline.scorer.patient_spool import NO_SPOOL
 from driftline.scorer.tally import Tally
 from driftline.store.records import Invocation, ModelIdentity
+from driftline.store.spool.record import Kind
 
 _log = logging.getLogger("driftline.scorer")
 
@@ -21,7 +22,7 @@ class SpoolWriter(Protocol):
     """What the tee needs of a spool."""
 
     def declare_model(self, identity: ModelIdentity) -> int: ...
-    def append(self, model: int, payload: bytes, at_us: int) -> int: ...
+    def append(self, model: int, payload: bytes, at_us: int, kind: Kind = Kind.INVOCATION) -> int: ...
     async def wait_durable(self, seq: int, timeout_seconds: float) -> bool: ...
     def close(self, drain_seconds: float | None = None) -> None: ...
 
@@ -49,11 +50,15 @@ class Tee:
         self._durable_wait_seconds = durable_wait_seconds
         self._complained = False
 
-    def record(self, make: Callable[[], Invocation]) -> int | None:
-        """Append what ``make`` returns; return its sequence number, None where it failed."""
+    def record(self, make: Callable[[], Invocation], kind: Kind = Kind.INVOCATION) -> int | None:
+        """Append what ``make`` returns; return its sequence number, None where it failed.
+
+        Args:
+            kind: ``TYPED`` where the invocation's request is typed rows instead of a body.
+        """
         try:
             invocation = make()
-            seq = self._spool.append(self._model, invocation.pack(), invocation.received_at_us)
+            seq = self._spool.append(self._model, invocation.pack(), invocation.received_at_us, kind)
         except Exception as error:
             self._failed(type(error).__name__)
             return None

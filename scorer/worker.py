@@ -31,9 +31,11 @@ from driftline.scorer.settings import ScorerSettings
 from driftline.scorer.shadow import Shadow
 from driftline.scorer.tied_process import tie_to_parent
 from driftline.store.errors import DriftlineError
+from driftline.store.loader.settings import LoaderSettings
 from driftline.store.records import Arm, now_us
 from driftline.store.settings import load_section
 from driftline.store.spool.settings import SpoolSettings
+from driftline.store.typed_payload import bodies_may_be_left_out
 
 _VARIABLE = "_DRIFTLINE_WORKER"  # not DRIFTLINE_*: no setting
 STARTUP_FAILURE = 3  # uvicorn's: its parent stops instead of starting the same failure again
@@ -110,7 +112,13 @@ def _load(worker: WorkerOrder) -> ScoringLayer:
     shadow_pool = PredictionPool(settings.shadow_threads, settings.shadow_queued_requests)
     spool = load_section(SpoolSettings, "spool")
     loader = ModelLoader(
-        pool, shadow_pool, worker.spool_folder, spool, worker.durable_wait_seconds, settings.version_headers
+        pool,
+        shadow_pool,
+        worker.spool_folder,
+        spool,
+        worker.durable_wait_seconds,
+        settings.version_headers,
+        bodies_may_be_left_out(load_section(LoaderSettings, "loader").raw_bodies),
     )
     board = OrderBoard.attach(worker.board_path)
     serving = board.read().proven

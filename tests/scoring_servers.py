@@ -136,7 +136,10 @@ def mlflow_server(folder: Path, model_uri: str, name: str, *flags: str) -> Scori
 
 
 def driftline_server(folder: Path, model_uri: str, name: str, *flags: str, **variables: str) -> DriftlineServer:
-    """Make a server whose store does not answer, so that everything stays in the spool; flags may name another."""
+    """Make a server whose store does not answer, so that everything stays in the spool; flags may name another.
+
+    It is told to keep bodies, so that they are recorded as they came and not as typed rows.
+    """
     port, metrics_port = servers.free_port(), servers.free_port()
     home = folder / name
     nowhere = f"postgresql+psycopg://nobody@127.0.0.1:{servers.free_port()}/nothing"
@@ -145,7 +148,10 @@ def driftline_server(folder: Path, model_uri: str, name: str, *flags: str, **var
         str(BIN / "driftline"), "serve", "-m", model_uri, "-p", str(port), "--metrics-port", str(metrics_port),
         "--home", str(home), *stores, *flags,
     ]  # fmt: skip
-    settings = {"DRIFTLINE_LOADER_DRAIN_SECONDS": "0.5", "DRIFTLINE_SCORER_STATE_POLL_SECONDS": "0.2", **variables}
+    settings = {
+        "DRIFTLINE_LOADER_DRAIN_SECONDS": "0.5", "DRIFTLINE_LOADER_RAW_BODIES": "all",
+        "DRIFTLINE_SCORER_STATE_POLL_SECONDS": "0.2", **variables,
+    }  # fmt: skip
     return DriftlineServer(command, port, folder / f"{name}.log", environment(folder, **settings), home, metrics_port)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from driftline.scorer.fast_path.layout import Blocks, Layout
+from driftline.store.typed_payload import TypedLayout
 
 
 class Frame:
@@ -48,6 +49,12 @@ class Frame:
             for name, column in zip(group.names, block, strict=True)
         }
         return [by_name.get(name) for name in self._signature_names]
+
+    def pack(self, typed_layout: TypedLayout) -> bytes | None:
+        """Return the rows as a record holds them, None where it cannot hold them exactly."""
+        if len(self._layout.names) == len(self._signature_names):
+            return typed_layout.pack_blocks(self._blocks, None, self.rows)
+        return typed_layout.pack(self.columns, None, self.rows)
 
     @property
     def data_frame(self) -> pd.DataFrame:
