@@ -13,6 +13,8 @@ from driftline.store.settings import BaseSettings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from driftline.monitor.mlflow_link import MlflowLink
+
 _log = logging.getLogger("driftline.monitor")
 
 
@@ -33,6 +35,7 @@ def monitor(base: BaseSettings, host: str | None, port: int | None, once: bool) 
     for chatty in ("apscheduler", "alembic", "mlflow"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     context = open_context(base, {"host": host, "port": port}, create=not once)
+    _tell_if_mlflow_is_away(context.link)
     if not once:
         from driftline.monitor import server
 
@@ -47,6 +50,15 @@ def monitor(base: BaseSettings, host: str | None, port: int | None, once: bool) 
         click.echo(str(report))
         failed = failed or report.failed
     sys.exit(1 if failed else 0)
+
+
+def _tell_if_mlflow_is_away(link: "MlflowLink") -> None:
+    from driftline.store.errors import MlflowUnreachable
+
+    try:
+        link.require_listening()
+    except MlflowUnreachable as error:
+        _log.warning("%s; what needs it is tried again at the jobs' next runs", error)
 
 
 def _tell_if_empty(engine: "Engine") -> None:

@@ -51,7 +51,7 @@ def build(base: BaseSettings, model_uri: str, data: Path | None, to_mlflow: bool
     click.echo(f"saved to the store; {profiled} rows that were there already are profiled")
     if to_mlflow:
         place = references.publish(context.link, built)
-        click.echo(f"logged to MLflow: {place}" if place else "not logged to MLflow: no run logged this model")
+        click.echo(f"logged to MLflow: {place}" if place else f"not logged to MLflow: {references.no_run(identity)}")
 
 
 @reference.command()

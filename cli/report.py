@@ -41,6 +41,8 @@ def report(base: BaseSettings, model: str, since: int, html_file: Path | None, t
             f"the folder of {html_file} does not exist: create it or name another file with --html"
         )
     context = open_context(base, create=False)
+    if to_mlflow:
+        context.link.require_listening()
     with context.engine.connect() as connection:
         version = find_version(connection, model, since)
     require(context.engine, context.link, version)

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from driftline.store.errors import DriftlineError, ModelNotFound
+from driftline.store.errors import MlflowUnreachable, ModelNotFound
 from driftline.store.records import MICROSECONDS, ModelIdentity
+from driftline.store.tracking_server import require_listening, shown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,11 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 REFERENCE_TAG = "driftline.reference"
+_ASKED_SCHEMES = ("models:/", "runs:/")
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
-
-
-class MlflowUnreachable(DriftlineError):
-    """MLflow does not answer, or refuses."""
 
 
 class MlflowLink:
@@ -52,6 +50,18 @@ class MlflowLink:
         """The tracking server's URI without user and password."""
         return shown(self.tracking_uri)
 
+    def require_listening(self) -> None:
+        """Raise at once where nothing listens at the tracking or the registry URI.
+
+        Raises:
+            MlflowUnreachable: so it is.
+        """
+        import mlflow
+
+        require_listening(self.tracking_uri, "MLFLOW_TRACKING_URI")
+        if (registry := str(mlflow.get_registry_uri())) != self.tracking_uri:
+            require_listening(registry, "MLFLOW_REGISTRY_URI")
+
     def probe(self, timeout_seconds: float = 5.0) -> bool:
         """Return whether MLflow answers now."""
         uri = self.tracking_uri
@@ -70,9 +80,12 @@ class MlflowLink:
 
         Raises:
             ModelNotFound: nothing loadable lies there, or MLflow does not answer.
+            MlflowUnreachable: nothing listens where it is asked.
         """
         import mlflow
 
+        if uri.startswith(_ASKED_SCHEMES):
+            self.require_listening()
         try:
             info = mlflow.models.get_model_info(uri)
             registered = self._registered(uri)
@@ -234,14 +247,8 @@ class MlflowLink:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, at most 200 characters."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-
-
-def shown(uri: str) -> str:
-    """Return a URI without user and password."""
-    parts = urllib.parse.urlsplit(uri)
-    return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else uri
+    """Return the first line of an error's text, at most 200 characters and without its full stop."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
 
 
 def exact_uri(identity: ModelIdentity) -> str:

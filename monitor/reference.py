@@ -22,7 +22,7 @@ from driftline.monitor.reference_sample import SAMPLE_FILE, draw_sample, keep_sa
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.backfill import put_in_force
 from driftline.store.engine import writing
-from driftline.store.errors import ReferenceCorrupt, ReferenceMissing
+from driftline.store.errors import DriftlineError, ReferenceCorrupt, ReferenceMissing
 from driftline.store.prediction_columns import ColumnType, PredictionColumn, prediction_columns
 from driftline.store.prediction_tables import ensure_model_version
 from driftline.store.profile.reference import Reference, build_reference
@@ -41,6 +41,10 @@ _WIDTHS = {
     ColumnType.INTEGER: "int32",
 }
 _CASTS_FROM = {"float64": "iuf", "float32": "iuf", "int64": "iu", "int32": "iu"}  # kinds of NumPy types
+
+
+class NoRun(DriftlineError):
+    """A model was logged in no run, so that MLflow has no place beside it."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ def require(engine: Engine, link: MlflowLink, version: WatchedVersion) -> Refere
     return reference
 
 
-def log_reference(model: Any, data: "pd.DataFrame", *, source: str = "training code") -> str | None:
+def log_reference(model: Any, data: "pd.DataFrame", *, source: str = "training code") -> str:
     """Keep the reference of a model beside it in MLflow, from training code.
 
     Args:
@@ -153,10 +157,26 @@ def log_reference(model: Any, data: "pd.DataFrame", *, source: str = "training c
 
     Returns:
         The URI of the place in MLflow. Every monitor that meets the model fetches the reference from there.
+
+    Raises:
+        NoRun: the model was logged in no run, so that there is no place for it.
+        TrainingDataMismatch, ModelNotFound: see ``build``.
     """
     link = MlflowLink()
     identity = link.resolve(model if isinstance(model, str) else model.model_uri)
-    return publish(link, build(link, identity, data, source))
+    if not identity.run_id:
+        raise NoRun(f"the reference has no place in MLflow: {no_run(identity)}")
+    place = publish(link, build(link, identity, data, source))
+    assert place is not None  # there is a run
+    return place
+
+
+def no_run(identity: ModelIdentity) -> str:
+    """Return why MLflow has no place for a model's reference, and what to do."""
+    return (
+        f"{identity.name} was logged in no run; log it inside `with mlflow.start_run():`, or give every monitor's "
+        f"store its reference with `driftline reference build {exact_uri(identity)} --data train.parquet`"
+    )
 
 
 def _columns(identity: ModelIdentity) -> tuple[PredictionColumn, ...]:

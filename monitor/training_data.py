@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from driftline.monitor.mlflow_link import MlflowLink, exact_uri, first_line, shown
+from driftline.monitor.mlflow_link import MlflowLink, exact_uri, first_line
 from driftline.store.errors import DriftlineError
 from driftline.store.records import ModelIdentity
+from driftline.store.tracking_server import shown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -25,7 +25,7 @@ from importlib.metadata import metadata, version
 from pathlib import Path
 from typing import Any
 
-from driftline.scorer.model_source import resolve
+from driftline.scorer.model_source import require_listening_for, resolve
 from driftline.scorer.own_package import own_requirement
 from driftline.store.errors import ConfigurationError, EnvironmentNotBuilt
 
@@ -76,6 +76,7 @@ def enter(options: EnvironmentOptions, arguments: Sequence[str]) -> None:
         raise ConfigurationError(f"--env-manager should be one of {', '.join(MANAGERS)}, found {options.manager!r}")
     if options.manager == LOCAL or _creation_is_disabled():
         return
+    require_listening_for([options.model_uri])
     model = resolve(options.model_uri).path
     _check(options.manager, model)
     with _one_builder():

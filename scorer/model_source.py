@@ -1,20 +1,27 @@
 """Resolve a model URI once: where its files lie, and which model version it is."""
 
 import dataclasses
+import logging
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from driftline.store.errors import ModelNotFound
 from driftline.store.records import MICROSECONDS, ModelIdentity
+from driftline.store.tracking_server import is_remote, require_listening, shown
 
 if TYPE_CHECKING:
     from mlflow.models import Model
 
 _MODELS_SCHEME = "models:/"
+_RUNS_SCHEME = "runs:/"
+_PATIENCE_SECONDS = 10.0  # for a server that is started at the same time
+
+_log = logging.getLogger("driftline.scorer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,28 @@ def current_version(uri: str) -> str | None:
     return registered.version if registered and registered.ready else None
 
 
+def require_listening_for(uris: Iterable[str]) -> None:
+    """Say which MLflow servers are asked for the models, and refuse soon where nothing listens.
+
+    Raises:
+        MlflowUnreachable: nothing listens there.
+    """
+    import mlflow
+
+    for uri in uris:
+        if uri.startswith(_MODELS_SCHEME):
+            server, variable = str(mlflow.get_registry_uri()), "MLFLOW_REGISTRY_URI"
+            if server == mlflow.get_tracking_uri():
+                variable = "MLFLOW_TRACKING_URI"
+        elif uri.startswith(_RUNS_SCHEME):
+            server, variable = str(mlflow.get_tracking_uri()), "MLFLOW_TRACKING_URI"
+        else:
+            continue
+        if is_remote(server):
+            _log.info("asking MLflow at %s for %s", shown(server), uri)
+            require_listening(server, variable, _PATIENCE_SECONDS)
+
+
 def resolve(uri: str, into: Path | None = None) -> ModelSource:
     """Return the files and the identity of the model that ``uri`` names now.
 
@@ -86,13 +115,13 @@ def resolve(uri: str, into: Path | None = None) -> ModelSource:
         return ModelSource(path, identity, Path(fetched) if fetched else None)
     except ImportError as error:
         raise ModelNotFound(
-            f"{_shown(uri)!r} cannot be read here ({error}): install the package that MLflow reads this storage with"
+            f"{shown(uri)!r} cannot be read here ({error}): install the package that MLflow reads this storage with"
         ) from error
     except (MlflowException, OSError) as error:
         lines = str(error).strip().splitlines()
         raise ModelNotFound(
-            f"no model at {_shown(uri)!r} with the tracking server {_shown(mlflow.get_tracking_uri())} "
-            f"({lines[0] if lines else type(error).__name__}): correct `-m` or MLFLOW_TRACKING_URI"
+            f"no model at {shown(uri)!r} with the tracking server {shown(mlflow.get_tracking_uri())} "
+            f"({lines[0].rstrip('.') if lines else type(error).__name__}): correct `-m` or MLFLOW_TRACKING_URI"
         ) from error
 
 
@@ -138,7 +167,7 @@ def _identity(uri: str, path: Path, model: "Model", registered: _Registered | No
     identity = ModelIdentity(
         name=registered.name if registered else _last_part(uri, path),
         version=(registered and registered.version) or model.model_id or model.run_id or "",
-        uri=_shown(uri),
+        uri=shown(uri),
         run_id=model.run_id,
         model_id=model.model_id,
         alias=registered.alias if registered else None,
@@ -159,9 +188,3 @@ def _utc_us(text: Any) -> int | None:
     if not text:
         return None
     return int(datetime.fromisoformat(str(text)).replace(tzinfo=UTC).timestamp() * MICROSECONDS)
-
-
-def _shown(uri: str) -> str:
-    """Return the URI without user and password: it goes into messages and into the store."""
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rsplit("@", 1)[-1])) if "@" in parts.netloc else uri

@@ -27,7 +27,7 @@ from driftline.scorer.load_reports import ReportPipe
 from driftline.scorer.loader_child import LoaderChild
 from driftline.scorer.metrics import ScorerCollector
 from driftline.scorer.metrics_server import start_metrics_server
-from driftline.scorer.model_source import ModelSource, resolve
+from driftline.scorer.model_source import ModelSource, require_listening_for, resolve
 from driftline.scorer.native_threads import native_thread_limits
 from driftline.scorer.orders import OrderBoard
 from driftline.scorer.registry_watch import EventLog, RegistryWatch
@@ -91,6 +91,7 @@ def serve(options: ServeOptions) -> int:
     tls = server_context(options.scorer)
     metrics_tokens = open_tokens(options.scorer.metrics_token_file, "--metrics-token-file")
     _prepare_store(options)
+    require_listening_for(_uris(options).values())
     book = VersionBook(options.workers)
     fetched = tempfile.TemporaryDirectory(prefix="driftline-models-", ignore_cleanup_errors=True)
     fetch = partial(resolve, into=Path(fetched.name))

@@ -45,5 +45,9 @@ class ModelNotFound(DriftlineError):
     """No model answers to the URI or the name."""
 
 
+class MlflowUnreachable(DriftlineError):
+    """MLflow does not answer, or refuses."""
+
+
 class EnvironmentNotBuilt(DriftlineError):
     """The model's environment cannot be made, or has no room for driftline."""

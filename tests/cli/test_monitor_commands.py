@@ -1,6 +1,7 @@
 """`driftline reference`, `drift`, `report` and `monitor --once`, as a user types them."""
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import mlflow
 import pytest
 import servers
 from click.testing import CliRunner, Result
+from mlflow.models import infer_signature
 from monitor_rig import TinyModel, rows, save_reference, send
+from sklearn.linear_model import LinearRegression
 from sqlalchemy import update
 
 from driftline.cli.main import root
 from driftline.cli.since import Since
-from driftline.monitor import reference
+from driftline.monitor import log_reference, reference
 from driftline.monitor.jobs import JobContext
 from driftline.monitor.mlflow_link import MlflowLink
 from driftline.scorer import model_source
@@ -65,6 +68,34 @@ def test_reference_build_errors_are_one_line_with_the_next_step(run: Run, tiny: 
     assert "--data train.parquet" in error_of(run("reference", "build", tiny.uri))
     tiny.training[["age"]].to_csv(tmp_path / "less.csv", index=False)
     assert "income, tenure" in error_of(run("reference", "build", tiny.uri, "--data", tmp_path / "less.csv"))
+
+
+def test_a_model_that_no_run_logged_gets_its_reference_in_the_store_and_says_what_else_to_do(
+    run: Run, sqlite_context: JobContext, tmp_path: Path
+) -> None:
+    training = rows(200, seed=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mlflow.sklearn.save_model(
+            LinearRegression().fit(training, training["age"]), tmp_path / "model",
+            signature=infer_signature(training, training["age"]), pip_requirements=[],
+        )  # fmt: skip
+    training.to_parquet(tmp_path / "train.parquet")
+    built = run("reference", "build", tmp_path / "model", "--data", tmp_path / "train.parquet")
+    assert built.exit_code == 0, built.output
+    assert "not logged to MLflow: model was logged in no run" in built.output
+    for step in ("`with mlflow.start_run():`", f"`driftline reference build {tmp_path}/model --data train.parquet`"):
+        assert step in built.output
+    with pytest.raises(reference.NoRun, match="log it inside"):
+        log_reference(str(tmp_path / "model"), training)
+
+
+@pytest.mark.parametrize("command", [["reference", "build", "models:/tiny/1"], ["report", "tiny", "--to-mlflow"]])
+def test_an_mlflow_that_does_not_listen_is_one_line(run: Run, sqlite_context: JobContext, command: list[str]) -> None:
+    mlflow.set_tracking_uri(f"http://me:secret@127.0.0.1:{servers.free_port()}")
+    said = error_of(run(*command))
+    assert said.startswith("no MLflow answers at http://127.0.0.1:")
+    assert said.endswith("start it or correct MLFLOW_TRACKING_URI")
 
 
 def test_drift_prints_the_table_with_the_shifted_column(run: Run, sqlite_context: JobContext, tiny: TinyModel) -> None:

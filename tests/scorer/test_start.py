@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from scoring_servers import DriftlineServer, ScoringServer, driftline_server
+from servers import free_port
 
 Pairs = dict[str, tuple[ScoringServer, DriftlineServer]]
 
@@ -49,6 +50,19 @@ def taken_port() -> Iterator[int]:
 def test_an_unknown_model_is_one_line(models: Path, tmp_path: Path, uri: str) -> None:
     store = ("--store", f"sqlite:///{tmp_path / 's.sqlite'}")
     _refuses(driftline_server(models, uri, "unknown-model", *store), uri, "MLFLOW_TRACKING_URI")
+
+
+def test_an_mlflow_that_does_not_listen_is_told_in_seconds_without_its_password(models: Path, tmp_path: Path) -> None:
+    away, store = f"http://me:secret@127.0.0.1:{free_port()}", ("--store", f"sqlite:///{tmp_path / 's.sqlite'}")
+    server = driftline_server(models, "models:/linear/1", "away", *store, MLFLOW_TRACKING_URI=away)
+    done = _run(server)  # MLflow's client would have tried for minutes
+    asked, refused = (line for line in done.stderr.splitlines() if line.startswith("driftline: "))
+    assert done.returncode == 1
+    assert asked.startswith("driftline: asking MLflow at http://127.0.0.1:")
+    assert asked.endswith(" for models:/linear/1")
+    assert "Connection refused" in refused
+    assert refused.endswith("start it or correct MLFLOW_TRACKING_URI")
+    assert "secret" not in done.stderr
 
 
 def test_a_taken_port_is_one_line(models: Path, taken_port: int) -> None:
