@@ -19,6 +19,7 @@ from driftline.scorer.tally import TallySheet
 from driftline.scorer.tee import Tee
 from driftline.store.records import Arm, Invocation, ModelIdentity
 from driftline.store.settings import load_base, load_section
+from driftline.store.spool.record import Kind
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
 
@@ -64,7 +65,7 @@ async def answer_plain(scope: Any, receive: Any, send: Any) -> None:
 class NothingRecorded(Tee):
     """A tee that never asks for the invocation: what is left of the layer is not the tee's cost."""
 
-    def record(self, make: Callable[[], Invocation]) -> int | None:
+    def record(self, make: Callable[[], Invocation], kind: Kind = Kind.INVOCATION) -> int | None:
         return None
 
 
@@ -75,7 +76,7 @@ def under_layer(app: App, folder: Path, settings: SpoolSettings, kind: type[Tee]
     tee = kind(Spool.open(folder, settings), identity(), tally)
     pool = PredictionPool()
     served = ServedModel(
-        arm=Arm.CHAMPION, app=app, predictor=None, tee=tee, tally=tally, pool=pool, timeout_seconds=60.0
+        arm=Arm.CHAMPION, model=None, app=app, predictor=None, tee=tee, tally=tally, pool=pool, timeout_seconds=60.0
     )
     return ScoringLayer(served, pool)
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 import struct
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple, Self
@@ -154,13 +155,39 @@ class Invocation(NamedTuple):
         )
 
 
+class _RandomBits:
+    """Random numbers of 16 and 64 bits from the kernel, drawn many at a time: a call for one costs as much as a record.
+
+    Threads may share it, and a child that was forked draws its own: nothing comes twice.
+    """
+
+    def __init__(self) -> None:
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)
+
+    def next(self) -> tuple[int, int]:
+        try:
+            return next(self._drawn)
+        except StopIteration:
+            drawn = iter(list(_RANDOM.iter_unpack(os.urandom(_RANDOM.size * 256))))
+            first = next(drawn)
+            self._drawn = drawn
+            return first
+
+    def _forget(self) -> None:
+        self._drawn: Iterator[tuple[int, int]] = iter(())
+
+
+_random_bits = _RandomBits()
+
+
 def new_invocation_id(at_us: int) -> bytes:
     """Return a UUIDv7 (RFC 9562): 48 bits of milliseconds, then 74 random bits.
 
     Args:
         at_us: the time to embed, microseconds since the epoch.
     """
-    high, low = _RANDOM.unpack(os.urandom(10))
+    high, low = _random_bits.next()
     return _UUID.pack(
         (at_us // 1000 & 0xFFFFFFFFFFFF) << 16 | 0x7000 | high & 0x0FFF, 0x8000000000000000 | low & 0x3FFFFFFFFFFFFFFF
     )

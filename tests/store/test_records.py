@@ -1,4 +1,6 @@
+import os
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -66,3 +68,23 @@ def test_the_fingerprint_depends_on_the_signature_alone() -> None:
     assert one.fingerprint == ModelIdentity("n", "2", "x", signature=reordered).fingerprint
     assert one.fingerprint != ModelIdentity("m", "1", "models:/m/1", signature=other).fingerprint
     assert ModelIdentity.from_json(one.to_json()) == one
+
+
+def test_ids_of_threads_differ() -> None:
+    with ThreadPoolExecutor(8) as threads:
+        parts = list(threads.map(lambda _: [new_invocation_id(5) for _ in range(2000)], range(8)))
+    assert len({id_ for part in parts for id_ in part}) == 16_000
+
+
+def test_ids_of_a_forked_child_are_not_its_parents() -> None:
+    new_invocation_id(5)  # more are drawn than are used
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writer, b"".join(new_invocation_id(5) for _ in range(100)))
+        os._exit(0)
+    os.waitpid(child, 0)
+    raw = os.read(reader, 1 << 16)
+    own = {new_invocation_id(5) for _ in range(1000)}
+    assert len(raw) == 1600
+    assert own.isdisjoint(raw[place : place + 16] for place in range(0, len(raw), 16))
