@@ -162,7 +162,7 @@ class _RandomBits:
     """
 
     def __init__(self) -> None:
-        self._forget()
+        self._drawn: Iterator[tuple[int, int]] = iter(())
         os.register_at_fork(after_in_child=self._forget)
 
     def next(self) -> tuple[int, int]:
@@ -175,7 +175,7 @@ class _RandomBits:
             return first
 
     def _forget(self) -> None:
-        self._drawn: Iterator[tuple[int, int]] = iter(())
+        self._drawn = iter(())
 
 
 _random_bits = _RandomBits()
