@@ -7,6 +7,7 @@ Invariants
   monitor records it as interrupted.
 """
 
+import errno
 import logging
 import signal
 import socket
@@ -21,6 +22,8 @@ from driftline.monitor.status import StatusReader
 from driftline.monitor.web.app import Pages, build_app
 from driftline.store.engine import writing
 from driftline.store.errors import ConfigurationError
+
+_LAST_PORT = 65535
 
 log = logging.getLogger(__name__)
 
@@ -54,15 +57,21 @@ def run(context: JobContext) -> None:
 
 
 def _bind(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= _LAST_PORT:
+        raise ConfigurationError(f"port {port} is none: choose one from 0 to {_LAST_PORT} with --port")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
         listener.listen(128)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         listener.close()
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = error.strerror or str(error)
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise ConfigurationError(
+                f"the host {host} is no address of this machine ({reason}): correct --host"
+            ) from error
         raise ConfigurationError(
             f"the monitor cannot listen on {host}:{port} ({reason}): stop what listens there or choose another --port"
         ) from error

@@ -46,7 +46,7 @@ def start_metrics_server(
     application: Application = make_wsgi_app(registry)
     try:
         server = _Server(host, port, tls)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise port_error(host, port, "--metrics-port", error) from error
     server.set_app(_guarded(application, tokens) if tokens else application)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()

@@ -1,5 +1,6 @@
 """What must hold before a server starts: found early and said in one line, not by a worker's traceback later."""
 
+import errno
 import logging
 import os
 import shutil
@@ -12,6 +13,9 @@ from driftline.store.errors import ConfigurationError, DriftlineError, SpoolErro
 from driftline.store.home import make_home
 from driftline.store.spool.file_system import refuse_network
 from driftline.store.spool.settings import SpoolSettings
+
+_LAST_PORT = 65535
+_HOST_FLAGS = {"-p": "`-h`", "--metrics-port": "`--metrics-host`, or `-h` where that is not set"}
 
 _log = logging.getLogger("driftline.scorer")
 
@@ -42,21 +46,30 @@ def check_ring(settings: SpoolSettings, workers: int) -> None:
 
 def check_port(host: str, port: int, flag: str) -> None:
     """Bind the port once and let it go, as the server is about to."""
+    if not 0 <= port <= _LAST_PORT:
+        raise ConfigurationError(f"port {port} is none: choose one from 1 to {_LAST_PORT} with `{flag}`")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise port_error(host, port, flag, error) from error
 
 
-def port_error(host: str, port: int, flag: str, error: Exception) -> DriftlineError:
+def port_error(host: str, port: int, flag: str, error: OSError) -> DriftlineError:
     """Return the line for a port that cannot be bound."""
-    number = error.errno if isinstance(error, OSError) else None
-    reason = os.strerror(number) if number and number > 0 else str(error)
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return ConfigurationError(
+            f"the host {host} is no address of this machine ({error.strerror}): correct {_HOST_FLAGS[flag]}"
+        )
+    if error.errno == errno.EACCES:
+        return DriftlineError(
+            f"port {port} of {host} is not for everyone ({error.strerror}): choose one from 1024 up with `{flag}`"
+        )
     return DriftlineError(
-        f"port {port} of {host} cannot be opened ({reason}): stop what listens there or choose another with `{flag}`"
+        f"port {port} of {host} cannot be opened ({os.strerror(error.errno) if error.errno else error}): "
+        f"stop what listens there or choose another with `{flag}`"
     )
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from driftline.store.errors import ConfigurationError, StoreUnreachable
+from driftline.store.failures import next_step
 
 _BUSY_TIMEOUT_SECONDS = 60
 _CONNECT_TIMEOUT_SECONDS = 10
@@ -84,8 +85,7 @@ def unreachable(engine: Engine, error: DBAPIError) -> StoreUnreachable:
     shown = engine.url.render_as_string(hide_password=True)
     lines = str(error.orig).strip().splitlines()
     return StoreUnreachable(
-        f"the store {shown} does not answer ({lines[0] if lines else type(error.orig).__name__}): "
-        "start the database or correct DRIFTLINE_STORE"
+        f"the store {shown} does not answer ({lines[0] if lines else type(error.orig).__name__}): {next_step(error)}"
     )
 
 

@@ -1,12 +1,24 @@
 """Tell a record that the database refuses from a database that is not there."""
 
+import re
 import sqlite3
 from typing import Any
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError, StatementError
 
 # PostgreSQL's classes: data exception, integrity constraint violation, program limit exceeded (a row too big).
 _POISON_CLASSES = ("22", "23", "54")
+# What drivers say, and what to do then. Connections that PostgreSQL refuses have no SQLSTATE.
+_STEPS = (
+    ("no such (table|column)", "run `driftline store upgrade`"),
+    ('database ".*" does not exist', "create that database and upgrade it, or correct DRIFTLINE_STORE"),
+    ('role ".*" does not exist|authentication failed|no password|pg_hba.conf',
+     "correct user and password in DRIFTLINE_STORE"),
+    ("(resolve|translate) host", "correct the host in DRIFTLINE_STORE"),
+    ("unable to open|readonly database", "correct the owner of the file and its folder, or DRIFTLINE_STORE"),
+    ("database is locked", "end the process that holds its lock"),
+    ("is full|No space left", "make room on its disk"),
+)  # fmt: skip
 
 
 def is_poison(error: Exception) -> bool:
@@ -31,10 +43,23 @@ def is_store_trouble(error: Exception) -> bool:
 
 
 def next_step(error: Exception) -> str:
-    """Return what to do about store trouble, for a log line."""
-    state = sqlstate(error) or ""
-    no_table = state in ("42P01", "42703") or "no such table" in str(original_error(error))
-    return "run `driftline store upgrade`" if no_table else "waiting for it"
+    """Return what to do about store trouble."""
+    if sqlstate(error) in ("42P01", "42703"):
+        return "run `driftline store upgrade`"
+    text = str(original_error(error))
+    found = (step for said, step in _STEPS if re.search(said, text, re.IGNORECASE))
+    return next(found, "start the database or correct DRIFTLINE_STORE")
+
+
+def cause(error: Exception) -> str:
+    """Return the first line of what the driver says of an operational error; of any other its kind alone.
+
+    The text of others may hold values.
+    """
+    original = original_error(error)
+    lines = str(original).strip().splitlines()
+    operational = isinstance(error, OperationalError) or type(original).__name__ == "OperationalError"
+    return lines[0] if operational and lines else describe(error)
 
 
 def describe(error: Exception) -> str:

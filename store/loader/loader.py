@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 from driftline.store import partitions
 from driftline.store.errors import SpoolError
 from driftline.store.events import load_events
-from driftline.store.failures import describe, is_store_trouble, next_step
+from driftline.store.failures import cause, describe, is_store_trouble, next_step
 from driftline.store.loader.settings import LoaderSettings
 from driftline.store.loader.spool_loading import LoadReport, SpoolLoading
 from driftline.store.records import now_us
@@ -75,7 +75,10 @@ class Loader:
                     raise
                 self._begin_anew()
                 if not away:
-                    _log.warning("the store does not take rows (%s): %s", describe(error), next_step(error))
+                    _log.warning(
+                        "the store does not take rows, the spool keeps them: %s (%s): %s; it is tried again and again",
+                        self._engine.url.render_as_string(hide_password=True), cause(error), next_step(error),
+                    )  # fmt: skip
                 away = True
                 pause = random.uniform(0, wait)  # noqa: S311 - jitter
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
@@ -139,7 +142,7 @@ class Loader:
     def _adopt(self) -> None:
         try:
             for path in adopt_orphans(self._folder):
-                _log.info("spool %s has no process any more; what is left of it is loaded now", path.name)
+                _log.info("the worker of spool %s has ended: loading what it left", path.name)
             self._adoption_trouble = ""
         except (SpoolError, OSError) as error:
             if self._adoption_trouble != str(error):

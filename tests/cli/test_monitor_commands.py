@@ -194,6 +194,11 @@ def test_a_taken_port_is_one_line(run: Run) -> None:
         assert "choose another --port" in error_of(run("monitor", "--port", port))
 
 
+def test_a_host_or_a_port_that_is_none_names_its_flag(run: Run) -> None:
+    assert "correct --host" in error_of(run("monitor", "--host", "203.0.113.1"))
+    assert "correct --host" in error_of(run("monitor", "--host", "nohost.invalid"))
+
+
 def test_an_unreachable_store_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRIFTLINE_STORE", f"postgresql://driftline:hush@127.0.0.1:{servers.free_port()}/x")
     said = error_of(run("monitor", "--once"))

@@ -1,5 +1,6 @@
 """Limits and tokens that make no sense stop the start, in one line."""
 
+import socket
 import subprocess
 from pathlib import Path
 
@@ -7,8 +8,8 @@ import pytest
 from scoring_servers import BIN, environment
 
 from driftline.scorer.settings import ScorerSettings
-from driftline.scorer.start_checks import check_limits, open_tokens
-from driftline.store.errors import ConfigurationError
+from driftline.scorer.start_checks import check_limits, check_port, open_tokens
+from driftline.store.errors import ConfigurationError, DriftlineError
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,28 @@ def test_a_limit_that_makes_no_sense_is_refused(settings: dict[str, float], word
 def test_the_defaults_and_no_limit_at_all_are_taken() -> None:
     check_limits(ScorerSettings())
     check_limits(ScorerSettings(max_body_bytes=0, rate_limit_per_second=0.01, rate_limit_burst=3))
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "flag", "words"),
+    [
+        ("127.0.0.1", 99_999, "--metrics-port", "port 99999 is none: choose one .* `--metrics-port`"),
+        ("nohost.invalid", 5000, "-p", "the host nohost.invalid is no address .* correct `-h`"),
+        ("nohost.invalid", 9107, "--metrics-port", "correct `--metrics-host`, or `-h` where that is not set"),
+        ("203.0.113.1", 5000, "-p", "the host 203.0.113.1 is no address of this machine .* correct `-h`"),
+    ],
+)
+def test_what_is_wrong_with_an_address_names_the_flag_of_its_cause(host: str, port: int, flag: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        check_port(host, port, flag)
+
+
+def test_a_taken_port_names_the_flag_of_the_port() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with pytest.raises(DriftlineError, match="stop what listens there or choose another with `-p`"):
+            check_port("127.0.0.1", listener.getsockname()[1], "-p")
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o600, False)])

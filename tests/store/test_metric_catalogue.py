@@ -32,6 +32,11 @@ def test_names_follow_the_conventions() -> None:
         assert len(set(metric.labels)) == len(metric.labels)
 
 
+def test_no_metric_tells_of_sampling_which_capture_does_not_do() -> None:
+    assert [name for name, metric in load_catalogue().items() if name.startswith("driftline_scorer_tee_")
+            and "sampl" in metric.help] == []  # fmt: skip
+
+
 @pytest.mark.parametrize("component", ["scorer", "monitor"])
 def test_a_page_as_catalogued_has_no_mismatch(component: Component) -> None:
     assert catalogue_mismatches(component, series.families(1e9, drifted=False)) == []

@@ -98,11 +98,16 @@ def test_one_loader_per_folder_and_the_second_takes_over(engine: Engine, store_u
 def test_it_starts_while_the_database_is_away_and_says_so_once(tmp_path: Path) -> None:
     (tmp_path / "spool").mkdir()
     traffic.fill(tmp_path / "spool", list(traffic.clf_traffic(5)))
-    with loader(tmp_path, f"postgresql+psycopg://driftline@127.0.0.1:{servers.free_port()}/x") as process:
+    port = servers.free_port()
+    with loader(tmp_path, f"postgresql+psycopg://driftline:geheim@127.0.0.1:{port}/x") as process:
         servers.wait_until(lambda: "does not take rows" in (tmp_path / "loader.log").read_text())
         time.sleep(1.5)
         assert process.poll() is None
         assert (tmp_path / "loader.log").read_text().count("does not take rows") == 1
+    log = (tmp_path / "loader.log").read_text()
+    for told in (f"driftline:***@127.0.0.1:{port}/x", "Connection refused", "start the database", "DRIFTLINE_STORE"):
+        assert told in log
+    assert "geheim" not in log
     assert len(_spools(tmp_path)) == 1
 
 
