@@ -164,6 +164,7 @@ class Reader:
         layout = self._signature.layout(keys)
         if layout is None or len(set(keys)) != len(keys) or any(type(key) is not str for key in keys):
             return None
+        "".join(keys).encode()  # raises where pandas may fail to make a column of that name
         if len(self._arrangements) >= _KEPT_ARRANGEMENTS:
             self._arrangements.clear()
         made = self._arrangements[by_place, keys] = Arrangement(keys, layout, by_place=by_place)

@@ -166,6 +166,7 @@ def test_what_stands_beside_the_rows_and_is_unusual_is_left_to_mlflow(beside: di
         {"a": 1.5, "n": 2, "s": None},
         {"a": 1.5, "n": 2, "s": "\ud800"},
         {"a": 1.5, "n": 2, "x": [1]},
+        {"a": 1.5, "n": 2, "\ud800": 1},
     ],
 )
 def test_a_cell_that_mlflow_would_coerce_or_refuse_is_left_to_mlflow(row: dict[str, Any]) -> None:
