@@ -9,7 +9,7 @@ Invariants
   again under it only where its rows have changed meanwhile: loaders wait for the writing, not for the reading.
 - The result is what loaders and roll-ups have made of the same rows, to the bit.
 - Days whose rows retention has taken keep their profiles, unless an export has these rows.
-- Memory holds the profiles of an hour and the packed ones of a day.
+- Memory holds the profiles of an hour, of less where the model is very wide, and the packed ones of a day.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,10 +24,10 @@ from driftline.store.errors import DriftlineError
 from driftline.store.prediction_tables import ModelVersion, model_version_of
 from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
-from driftline.store.profile_levels import DAY_US, HOUR_US, Kept, packed_day, replace_day
+from driftline.store.profile_levels import DAY_US, HOUR_US, MINUTE_US, Kept, packed_day, replace_day
 from driftline.store.profile_rows import lock_loading, split
 from driftline.store.reads import count_rows
-from driftline.store.records import now_us
+from driftline.store.records import Arm, now_us
 from driftline.store.references import newest_reference, newest_reference_id, save_reference
 from driftline.store.retention.days import stored_days, whole_days
 from driftline.store.retention.ledger import complete_from
@@ -35,6 +35,7 @@ from driftline.store.retention.settings import RetentionSettings
 from driftline.store.stored_rows import RowChunk, read_rows, within
 
 _END_OF_TIME = 2**62
+_STEP_BYTES = 256 << 20  # of profiles that are open while rows are counted
 OnHours = Callable[[int], object]
 Minute = tuple[int, int, Profile]  # arm, start, what was counted
 
@@ -68,10 +69,10 @@ class StoredRows:
     def minutes(
         self, connection: Connection, version: ModelVersion, reference: Reference, day_us: int, on_hours: OnHours
     ) -> Iterator[Minute]:
-        def of_hour(hour: int) -> Iterator[RowChunk]:
-            return read_rows(connection, version, within(version, hour, hour + HOUR_US))
+        def of_span(start_us: int, end_us: int) -> Iterator[RowChunk]:
+            return read_rows(connection, version, within(version, start_us, end_us))
 
-        return minutes_of_day(reference, of_hour, day_us, on_hours)
+        return minutes_of_day(reference, of_span, day_us, on_hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,18 +218,27 @@ def recomputed_minutes(
 
 
 def minutes_of_day(
-    reference: Reference,
-    hours: Callable[[int], Iterator[RowChunk]],
-    day_us: int,
-    on_hours: OnHours,
+    reference: Reference, of_span: Callable[[int, int], Iterator[RowChunk]], day_us: int, on_hours: OnHours
 ) -> Iterator[Minute]:
-    """Yield (arm, start of minute, profile) of a day, hour by hour; within an hour by arm and minute."""
+    """Yield (arm, start of minute, profile) of a day, hour by hour, or in smaller steps where profiles are large.
+
+    Args:
+        of_span: yields the rows of ``start <= received_at < end``.
+    """
     for hour in range(day_us, day_us + DAY_US, HOUR_US):
-        profiles: dict[tuple[int, int], Profile] = {}
-        for chunk in hours(hour):
-            add_chunk(profiles, reference, chunk)
-        yield from in_order(profiles)
+        step = _step_minutes(reference) * MINUTE_US
+        for start in range(hour, hour + HOUR_US, step):
+            profiles: dict[tuple[int, int], Profile] = {}
+            for chunk in of_span(start, start + step):
+                add_chunk(profiles, reference, chunk)
+            yield from in_order(profiles)
         on_hours(1)
+
+
+def _step_minutes(reference: Reference) -> int:
+    """Return how many minutes of every arm are counted at a time: an hour's, unless the model is very wide."""
+    profile_bytes = 16 * reference.layout.numeric.total + 8 * reference.layout.categorical.total
+    return max(m for m in (1, 2, 4, 12, 60) if m == 1 or m * len(Arm) * profile_bytes <= _STEP_BYTES)
 
 
 def in_order(profiles: dict[tuple[int, int], Profile]) -> Iterator[Minute]:

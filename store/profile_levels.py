@@ -59,11 +59,6 @@ def floor(at_us: int, span: int) -> int:
     return at_us - at_us % (span * 1_000_000)
 
 
-def levels(start_us: int) -> list[tuple[int, int]]:
-    """Return (span, start) of the minute, hour and day that begin at or hold a minute."""
-    return [(span, floor(start_us, span)) for span in (MINUTE, HOUR, DAY)]
-
-
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """A stored profile; ``counts`` is None where only its size was asked for."""
@@ -150,24 +145,25 @@ def packed_day(
     model_version_id: int, reference_id: int, reference: Reference, kept: Kept,
     minutes: Iterable[tuple[int, int, Profile]],
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Return the rolled up rows of a day from its (arm, start of minute, profile), in order of the minutes' hours.
+    """Return the rolled up rows of a day from its (arm, start of minute, profile), each once, hour by hour.
 
     Memory holds the profiles of an hour and the day, and the rows' bytes.
     """
     rows: list[dict[str, Any]] = []
-    open_: dict[tuple[int, int, int], Profile] = {}  # arm, span, start
+    open_: dict[tuple[int, int, int], Profile] = {}  # hours and days by arm, span, start
 
-    def close(which: list[tuple[int, int, int]]) -> None:
-        for arm, span, start in which:
-            profile = open_.pop((arm, span, start))
-            if (span, start) in kept:
-                values = bucket_values((model_version_id, reference_id, arm), span, start, ROLL_UP)
-                rows.append({**values, "row_count": profile.row_count, "counts": profile.to_bytes()})
+    def pack(arm: int, span: int, start: int, profile: Profile) -> None:
+        if (span, start) in kept:
+            values = bucket_values((model_version_id, reference_id, arm), span, start, ROLL_UP)
+            rows.append({**values, "row_count": profile.row_count, "counts": profile.to_bytes()})
 
     for arm, minute, profile in minutes:
-        close([key for key in sorted(open_) if key[1] != DAY and floor(key[2], HOUR) != floor(minute, HOUR)])
-        for span, start in levels(minute):
-            total = open_.setdefault((arm, span, start), reference.empty_profile())
+        for key in [key for key in open_ if key[1] == HOUR and key[2] != floor(minute, HOUR)]:
+            pack(*key, open_.pop(key))
+        pack(arm, MINUTE, minute, profile)
+        for span in (HOUR, DAY):
+            total = open_.setdefault((arm, span, floor(minute, span)), reference.empty_profile())
             total += profile
-    close(sorted(open_))
+    for key, profile in open_.items():
+        pack(*key, profile)
     return rows

@@ -16,6 +16,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from sqlalchemy import ColumnElement, Connection, Engine, delete, select, text
 
@@ -104,21 +105,18 @@ def _roll_up_hour(engine: Engine, owner: Owner, hour_us: int, kept: Kept, refere
         if owner[1] not in references:
             references[owner[1]] = reference_by_id(connection, owner[1])
         reference = references[owner[1]]
-        query = select(t.c.id, t.c.bucket_start, t.c.counts).where(condition).with_for_update(skip_locked=True)
-        fresh = connection.execute(query).all()
+        query = select(t.c.id, t.c.bucket_start, t.c.counts).where(condition).order_by(t.c.bucket_start)
+        fresh = connection.execute(query.with_for_update(skip_locked=True)).all()
         if not fresh:
             return 0
-        total, minutes = reference.empty_profile(), dict[int, Profile]()
-        for row in fresh:
-            profile = Profile.from_bytes(reference, bytes(row.counts))
-            total += profile
-            if row.bucket_start in minutes:
-                minutes[row.bucket_start] += profile
-            else:
-                minutes[row.bucket_start] = profile
-        for start, profile in minutes.items():
+        total = reference.empty_profile()
+        for start, rows in groupby(fresh, lambda row: int(row.bucket_start)):
+            minute = reference.empty_profile()
+            for row in rows:
+                minute += Profile.from_bytes(reference, bytes(row.counts))
             if (MINUTE, start) in kept:
-                add_rolled_up(connection, owner, reference, MINUTE, start, profile)
+                add_rolled_up(connection, owner, reference, MINUTE, start, minute)
+            total += minute
         if (HOUR, hour_us) in kept:
             add_rolled_up(connection, owner, reference, HOUR, hour_us, total)
         add_rolled_up(connection, owner, reference, DAY, floor(hour_us, DAY), total)

@@ -29,7 +29,6 @@ from driftline.store.payload.typed_cells import Column, object_or_typed
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
 from driftline.store.prediction_tables import ModelVersion
 from driftline.store.profile.reference import Reference
-from driftline.store.profile_levels import HOUR_US
 from driftline.store.reads import count_rows
 from driftline.store.records import Arm
 from driftline.store.retention.ledger import complete_from
@@ -75,12 +74,12 @@ class ParquetRows:
             return StoredRows().minutes(connection, version, reference, day_us, on_hours)
         is_pruned = day_us < complete_from(connection)
 
-        def of_hour(hour: int) -> Iterator[RowChunk]:
-            yield from _of_file(path, version, hour)
+        def of_span(start_us: int, end_us: int) -> Iterator[RowChunk]:
+            yield from _of_file(path, version, start_us, end_us)
             if is_pruned:
-                yield from _late(connection, path, version, hour)
+                yield from _late(connection, path, version, start_us, end_us)
 
-        return minutes_of_day(reference, of_hour, day_us, on_hours)
+        return minutes_of_day(reference, of_span, day_us, on_hours)
 
     def _finished(self, version: ModelVersion) -> dict[int, DayFile]:
         days = (_day(each.name) for each in self._folder.glob("dt=*"))
@@ -111,18 +110,18 @@ def _cells(type_: ColumnType, cells: Any) -> Column:
     return object_or_typed(type_, cells.to_pylist())
 
 
-def _of_file(path: Path, version: ModelVersion, hour_us: int) -> Iterator[RowChunk]:
+def _of_file(path: Path, version: ModelVersion, start_us: int, end_us: int) -> Iterator[RowChunk]:
     names = field_names(version)
     columns = ["received_at", "arm", *names.values()]
-    for batch in _scan(path, hour_us, columns):
+    for batch in _scan(path, start_us, end_us, columns):
         if batch.num_rows:
             yield chunk_of(batch, version.columns, names)
 
 
-def _scan(path: Path, hour_us: int, columns: list[str]) -> Iterator[Any]:
-    """Yield the rows of an hour; groups of rows of other hours are not read."""
+def _scan(path: Path, start_us: int, end_us: int, columns: list[str]) -> Iterator[Any]:
+    """Yield the rows of a span; groups of rows that lie outside are not read."""
     type_ = pa.timestamp("us", "UTC")
-    start, end = (pa.scalar(at, pa.int64()).cast(type_) for at in (hour_us, hour_us + HOUR_US))
+    start, end = (pa.scalar(at, pa.int64()).cast(type_) for at in (start_us, end_us))
     inside = (ds.field("received_at") >= start) & (ds.field("received_at") < end)
     yield from (
         ds.dataset(path)
@@ -131,12 +130,12 @@ def _scan(path: Path, hour_us: int, columns: list[str]) -> Iterator[Any]:
     )
 
 
-def _late(connection: Connection, path: Path, version: ModelVersion, hour_us: int) -> Iterator[RowChunk]:
-    ids = stored_ids(connection, version, hour_us, hour_us + HOUR_US)
+def _late(connection: Connection, path: Path, version: ModelVersion, start_us: int, end_us: int) -> Iterator[RowChunk]:
+    ids = stored_ids(connection, version, start_us, end_us)
     if ids:
-        for batch in _scan(path, hour_us, ["invocation_id"]):
+        for batch in _scan(path, start_us, end_us, ["invocation_id"]):
             ids -= {UUID(id_).bytes for id_ in batch.column("invocation_id").to_pylist()}
-    yield from late_rows(connection, version, hour_us, hour_us + HOUR_US, ids)
+    yield from late_rows(connection, version, start_us, end_us, ids)
 
 
 def stored_ids(connection: Connection, version: ModelVersion, start_us: int, end_us: int) -> set[bytes]:

@@ -11,6 +11,7 @@ import store_traffic as traffic
 from retention_rig import NOW, TODAY, keep
 from sqlalchemy import Engine, delete, select
 
+from driftline.store import backfill as backfill_module
 from driftline.store import schema
 from driftline.store.backfill import backfill, days_to_do, put_in_force, recomputed_minutes, version_by_id
 from driftline.store.engine import writing
@@ -199,6 +200,22 @@ def test_rows_that_came_after_their_day_was_exported_count_once(
     assert in_store.row_count > 0
     backfill(engine, version_id, ParquetRows(exported))
     assert window(engine, version_id, day) == in_file + in_store
+
+
+def test_a_wide_model_is_profiled_in_smaller_steps_with_the_same_result(
+    engine: Engine, version_id: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(engine, tmp_path / "export", day_files(engine, None, None, NOW))
+    backfill(engine, version_id, None, ALL)
+    expected = stored(engine)
+    one_profile = 16 * traffic.clf_reference().layout.numeric.total
+    monkeypatch.setattr(backfill_module, "_STEP_BYTES", 20 * one_profile)
+    assert backfill_module._step_minutes(traffic.clf_reference()) == 4
+    for source in (None, ParquetRows(tmp_path / "export")):
+        with writing(engine) as connection:
+            connection.execute(delete(schema.profile))
+        backfill(engine, version_id, source, ALL)
+        assert stored(engine) == expected
 
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
