@@ -31,6 +31,10 @@ _HEAD = """# Configuration
 
 `driftline.toml` in the working directory (or the file that `DRIFTLINE_CONFIG` names), then `DRIFTLINE_*` variables,
 then flags. A key or variable that driftline does not know stops the start and names the nearest one that it does.
+Each command reads and checks the sections that it works with: `driftline serve` does not see a mistake in `[monitor]`.
+
+Sizes are whole numbers of bytes (`max_bytes = 21474836480`), spans are numbers of the unit in their key's name, truths
+are `true` and `false`. A key without a default is unset until it is written down.
 This page is made from the code by `python docs/build_configuration.py`.
 """
 

@@ -12,7 +12,7 @@ class ScorerSettings:
 
     Attributes:
         metrics_port: where the parent process answers ``/metrics``; the scoring port stays MLflow's alone.
-        metrics_host: interface of the metrics port; None means that of the scoring port.
+        metrics_host: interface of the metrics port; without it that of the scoring port.
         start_without_store: start although the database does not answer; the spool keeps what it would have taken.
         durable_wait_seconds: with ``durability = "power"``, how long an answer waits for the medium before it leaves
             anyway (and is counted).
@@ -27,8 +27,8 @@ class ScorerSettings:
             id.
         version_headers: answers of ``/invocations`` say in headers which arm and which model version gave them.
         max_body_bytes: a larger request is answered with 413; 0 is no limit.
-        prediction_threads: predictions at a time in each worker; None is as many as MLflow's server has (four more than
-            cores, 32 at most).
+        prediction_threads: predictions at a time in each worker; without it as many as MLflow's server has (four more
+            than cores, 32 at most).
         max_queued_requests: requests of a worker that may wait for a thread; more are answered with 503.
         max_batch_rows: concurrent requests become one prediction of up to so many rows; 0 predicts each alone.
         max_batch_wait_ms: the longest that a request waits for such a prediction while an earlier one runs.

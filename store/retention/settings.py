@@ -11,13 +11,15 @@ class RetentionSettings:
     """The section ``[retention]``; 0 keeps for ever. By default nothing goes but the parts of what was rolled up.
 
     Attributes:
-        keep_days: invocations, their prediction rows, labels and dead letters; whole UTC days go.
-        keep_bytes: of the whole store; above it the oldest days of invocations and predictions go, never today.
-        keep_profile_days: profiles, which drift over long windows is computed from.
-        keep_result_days: drift, quality and performance results, reports, events, and the runs of jobs.
+        keep_days: invocations, their prediction rows, labels and dead letters; whole UTC days go. 0 keeps for ever.
+        keep_bytes: of the whole store; above it the oldest days of invocations and predictions go, never today. 0 is no
+            limit.
+        keep_profile_days: profiles, which drift over long windows is computed from; 0 keeps for ever.
+        keep_result_days: drift, quality and performance results, reports, events, and the runs of jobs; 0 keeps
+            for ever.
         keep_minute_profile_hours: profiles of single minutes; their rows stay counted in their hours and days. What is
-            judged of earlier times begins and ends with whole hours.
-        keep_hour_profile_days: profiles of single hours; their rows stay counted in their days.
+            judged of earlier times begins and ends with whole hours. 0 keeps for ever.
+        keep_hour_profile_days: profiles of single hours; their rows stay counted in their days. 0 keeps for ever.
     """
 
     keep_days: float = 0.0

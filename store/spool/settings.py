@@ -15,8 +15,8 @@ class SpoolSettings:
     """The section ``[spool]``.
 
     Attributes:
-        ring_folder: a memory file system for ring and overflow; None means ``/dev/shm``. On a disk it works too, but
-            a disk that freezes then freezes answers.
+        ring_folder: a memory file system for ring and overflow; without it ``/dev/shm``. On a disk it works too,
+            but a disk that freezes then freezes answers.
         ring_bytes: reserved at start, per worker.
         overflow_bytes: what may lie beyond the full ring before the newest records are dropped; one record that is
             larger than the ring is taken whole on top of it.
@@ -29,7 +29,7 @@ class SpoolSettings:
         max_bytes: of all segments of all spools under one home; beyond it nothing is written until the loader has
             made room.
         compress_above_bytes: once the segments of all spools take more, the loader's process compresses those that
-            nobody writes any more, until they take less.
+            nobody writes any more, until they take less; at ``max_bytes`` or above nothing is ever compressed.
         min_free_bytes: of the disk; below it nothing is written.
         drain_seconds: how long a clean stop may take.
     """
