@@ -61,7 +61,7 @@ def _judge_arm(
         before = open_episodes(connection, version.id, arm)
         hours = PastHours(connection, version.id, in_force[0], arm, list(names))
         open_since = {name: before[place].opened_at_us for name, place in names.items() if place in before}
-        pace = Pace(now, context.monitor.drift_interval_seconds, hours.limits(settings.spans(), now, open_since))
+        pace = Pace(now, context.monitor.drift_interval_seconds, hours.like(settings.spans(), now, open_since))
         judged, scores = judge_windows(connection, version, arm, in_force, settings, pace)
     after = _columns_after(judged.drifts, before, now, settings)
     judged = replace(judged, drifts=[_told(d, after.get((d.side, d.name)), settings) for d in judged.drifts])

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from driftline.monitor.drift.column_judge import PastLimits
+from driftline.monitor.drift.column_judge import Past
 from driftline.monitor.drift.compare import compare, compare_windows
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.drift.verdict import ColumnDrift
@@ -56,7 +56,7 @@ class Pace:
 
     now_us: int
     interval_seconds: float
-    past: PastLimits
+    past: Past
 
 
 def judge_windows(

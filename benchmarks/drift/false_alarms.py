@@ -26,7 +26,7 @@ from traffic import COLUMNS, NOTHING, Drift, Rng, Traffic
 from driftline.monitor.drift.calibration import calibrate
 from driftline.monitor.drift.compare import compare_windows
 from driftline.monitor.drift.episodes import Episode, follow
-from driftline.monitor.drift.past_scores import past_limits
+from driftline.monitor.drift.past_scores import HOURS, past_scores
 from driftline.monitor.drift.registry import judged_by_shares, score
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.store.profile.profile import Profile
@@ -43,6 +43,7 @@ DRIFTS = {
     "10 % of a category": ("c17", Drift(move=0.1)),
 }
 SETTINGS = DriftSettings()
+SPANS = SETTINGS.spans()
 
 
 @dataclass
@@ -55,7 +56,7 @@ class Model:
     hour: int = 0
     hours: list[Profile] = field(default_factory=list)  # of the last week
     episodes: dict[str, Episode] = field(default_factory=dict)
-    scores: dict[int, dict[int, dict[str, float]]] = field(default_factory=dict)
+    history: NDArray[np.float64] = field(default_factory=lambda: np.full((HOURS, len(SPANS), len(COLUMNS)), np.nan))
 
     @classmethod
     def made(cls, rows: int, seed: int, *, varying: bool) -> "Model":
@@ -78,10 +79,12 @@ class Model:
         """Serve an hour, judge all windows, and return the columns whose episode is open."""
         self.hour += 1
         self.hours = [*self.hours[1 - WEEK :], self.served(drift)]
-        since = {name: episode.opened_at_us // HOUR_US for name, episode in self.episodes.items()}
-        past = past_limits(self.scores, SETTINGS.spans(), self.hour, since)
+        names = [column.column_name for column in COLUMNS]
+        since = [self.episodes[n].opened_at_us // HOUR_US if n in self.episodes else self.hour for n in names]
+        past = past_scores(self.history, SPANS, names, self.hour - np.array(since))
         compared = compare_windows(self.reference, self._windows(), SETTINGS, past=past)
-        self.scores[self.hour] = compared.scores
+        found = [[compared.scores.get(span, {}).get(name, np.nan) for name in names] for span in SPANS]
+        self.history = np.concatenate([[found], self.history[:-1]])
         for column in compared.columns:
             name = column.column_name
             episode = follow(self.episodes.pop(name, None), column.ratio, self.hour * HOUR_US, SETTINGS)
@@ -91,7 +94,7 @@ class Model:
 
     def _windows(self) -> dict[int, Profile]:
         windows, total, taken = {}, self.reference.empty_profile(), 0
-        for span in SETTINGS.spans():
+        for span in SPANS:
             for hour in self.hours[-span // HOUR : len(self.hours) - taken]:
                 total += hour
             taken = span // HOUR

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from driftline.monitor.drift import wording
 from driftline.monitor.drift.calibration import is_heavy_tailed, noise
 from driftline.monitor.drift.missing_share import missing_share_difference, share_noise
-from driftline.monitor.drift.past_scores import PastLimit
+from driftline.monitor.drift.past_scores import PastScores
 from driftline.monitor.drift.registry import MISSING_SHARE, UNSEEN_SHARE, judged_by_shares, score, statistics_of
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.drift.verdict import ColumnDrift, Verdict, in_thresholds
@@ -15,7 +15,7 @@ from driftline.store.profile.columns import ProfiledColumn
 from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
 
-PastLimits = Mapping[tuple[int, str], PastLimit]  # by span in seconds and column name
+Past = Mapping[tuple[int, str], PastScores]  # by span in seconds and column name
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class ColumnJudge:
         settings: DriftSettings,
         span: int,
         error_rate: float,
-        past: PastLimits,
+        past: Past,
     ) -> None:
         self._reference, self._window, self._settings, self._past = reference, window, settings, past
         self._statistics, self._thresholds = settings.statistics_by_column(), settings.thresholds_by_column()
@@ -153,13 +153,12 @@ class ColumnJudge:
             chance = noise(self._reference, column.column_name, statistic, now.values, before.values, self._error_rate)
         return Finding(statistic, found, *self._threshold(chance, self._past.get((self.span, column.column_name))))
 
-    def _threshold(self, chance: float, past: PastLimit | None) -> tuple[float, str]:
+    def _threshold(self, chance: float, past: PastScores | None) -> tuple[float, str]:
         parts = {wording.LEAST_EFFECT: self._settings.min_effect}
-        if past is None:
-            parts[wording.CHANCE] = chance
-        else:
-            parts[wording.CHANCE_AND_PAST] = chance
-            parts[wording.past_windows(past.windows)] = past.limit
+        parts[wording.CHANCE if past is None else wording.CHANCE_AND_PAST] = chance
+        if past is not None:
+            threshold = max(parts.values())
+            parts[wording.past_windows(past.windows)] = past.limit(self.span, threshold, self._error_rate)
         because = max(parts, key=lambda part: parts[part])
         return parts[because], because
 

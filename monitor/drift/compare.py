@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from driftline.monitor.drift.calibration import calibrate, is_calibrated
-from driftline.monitor.drift.column_judge import ColumnJudge, PastLimits
+from driftline.monitor.drift.column_judge import ColumnJudge, Past
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.drift.verdict import ColumnDrift
 from driftline.monitor.drift.windows import error_rates
@@ -51,7 +51,7 @@ def compare_windows(
     settings: DriftSettings | None = None,
     *,
     interval_seconds: float = _HOUR,
-    past: PastLimits | None = None,
+    past: Past | None = None,
 ) -> Comparison:
     """Judge every column in windows of several spans that end together and share one budget of false alarms.
 

@@ -1,64 +1,95 @@
 """What scores reached in like windows of the past: natural variation, which rows drawn at random do not show.
 
-A window is like another when it has the same span and ends in the same hour of the day, whole days (for longer spans:
-whole spans) before. Once there are ``LEAST_WINDOWS`` of them, a score must also exceed their mean by ``DEVIATIONS``
-standard deviations.
+A window is like another when it has the same span and ends in the same hour of an earlier day. Once
+there are ``LEAST_WINDOWS``, a score must also exceed what the next one may reach: their mean, and so many standard
+deviations as the window's share of the budget asks for, at least ``DEVIATIONS``. The deviation is that of the hour of
+the day or of all hours about their own means, whichever is larger. Windows longer than a day overlap with their like
+ones, too much to show how they vary: as days that are independent of each other would, ``1 / sqrt(days)``.
+
+A window shorter than a day may differ from the reference every day at its hour; days that always do have drifted,
+whatever their past: their mean counts up to the threshold of chance only.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 LEAST_WINDOWS = 14
-MOST_WINDOWS = 28
 DEVIATIONS = 3.0
+DAYS = 28
+HOURS = 24 * DAYS  # that are looked back upon
 _DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class PastLimit:
-    """What scores of one column and span do not exceed while all is as before, by so many past windows."""
+class PastScores:
+    """Mean and standard deviation of the scores of one column in so many like windows of the past."""
 
-    limit: float
+    mean: float
+    deviation: float
     windows: int
 
+    def limit(self, span_seconds: int, threshold: float, error_rate: float) -> float:
+        """Return what the next score exceeds with probability ``error_rate`` at most, if scores are about normal.
 
-def like_hours(span_seconds: int) -> list[int]:
-    """Return how many hours before a window its like ones end, the newest first; none overlaps another."""
-    days = -(-span_seconds // _DAY_SECONDS)
-    return [24 * days * k for k in range(1, MOST_WINDOWS + 1)]
+        Args:
+            span_seconds: of the window.
+            threshold: of chance and the least effect.
+            error_rate: of one judgement.
+
+        Source: the prediction interval of the next normal value, Hahn and Meeker, Statistical Intervals (1991).
+        """
+        mean = self.mean if span_seconds < _DAY_SECONDS else min(self.mean, threshold)
+        freedom = (self.windows - 1) * max(1, _DAY_SECONDS // span_seconds)
+        deviations = max(DEVIATIONS, float(-stdtrit(freedom, error_rate)))
+        return mean + deviations * self.deviation * math.sqrt(1 + 1 / self.windows)
 
 
-def past_limit(scores: Sequence[float]) -> PastLimit | None:
-    """Return the limit that the scores of past windows set; None where they are too few."""
-    if len(scores) < LEAST_WINDOWS:
-        return None
-    return PastLimit(float(np.mean(scores) + DEVIATIONS * np.std(scores, ddof=1)), len(scores))
-
-
-def past_limits(
-    scores: Mapping[int, Mapping[int, Mapping[str, float]]],
-    spans: Sequence[int],
-    hour: int,
-    open_since: Mapping[str, int],
-) -> dict[tuple[int, str], PastLimit]:
-    """Return the limits for windows that end in an hour, by span and column, where the past is long enough.
+def past_scores(
+    history: NDArray[np.float64], spans: Sequence[int], columns: Sequence[str], open_hours: NDArray[np.int64]
+) -> dict[tuple[int, str], PastScores]:
+    """Return what like windows scored, by span in seconds and column, where they are enough.
 
     Args:
-        scores: by the hour in which windows ended, their span in seconds, and column name.
-        spans: in seconds.
-        hour: counted from any moment, as those of ``scores`` and ``open_since``.
-        open_since: by column name: nothing is learned from the hours since an open episode began.
+        history: scores of the windows that ended 1, 2, ... ``HOURS`` hours ago, shape (HOURS, spans, columns); NaN
+            where there was none.
+        spans, columns: of the history.
+        open_hours: for how many hours an episode has been open, shape (columns,): nothing is learned from these.
+            Windows shorter than a day learn all the same while too little is known: a daily cycle would else stay an
+            episode for ever.
     """
-    limits = {}
-    for span in spans:
-        like = [
-            (hour - back, scores[hour - back][span]) for back in like_hours(span) if span in scores.get(hour - back, {})
-        ]
-        for column in {name for _, by_column in like for name in by_column}:
-            until = open_since.get(column, hour)
-            limit = past_limit([found[column] for h, found in like if h < until and column in found])
-            if limit is not None:
-                limits[span, column] = limit
-    return limits
+    ago = 1 + np.arange(HOURS)[:, None]
+    found = {}
+    shorter = _DAY_SECONDS, np.zeros(len(columns))
+    for place, span in sorted(enumerate(spans), key=lambda item: item[1]):
+        every = history[:, place]
+        closed = np.where(ago > open_hours, every, np.nan)
+        if span < _DAY_SECONDS:
+            few = np.count_nonzero(~np.isnan(closed[23::24]), axis=0) < LEAST_WINDOWS
+            closed = np.where(few, every, closed)
+        means, deviations, windows = _by_hour(closed)
+        if span > _DAY_SECONDS:
+            deviations = shorter[1] * math.sqrt(shorter[0] / span)
+        else:
+            shorter = span, deviations
+        for i, column in enumerate(columns):
+            if windows[i] >= LEAST_WINDOWS:
+                found[span, column] = PastScores(float(means[i]), float(deviations[i]), int(windows[i]))
+    return found
+
+
+def _by_hour(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Return mean, deviation and number of the windows that are like the present one, shape (columns,) each."""
+    days = scores.reshape(DAYS, 24, -1)  # the last hour of a day ago is like the present one
+    known = ~np.isnan(days)
+    counts = known.sum(axis=0)
+    values = np.where(known, days, 0.0)
+    means = values.sum(axis=0) / np.maximum(counts, 1)
+    squares = (np.where(known, days - means, 0.0) ** 2).sum(axis=0)
+    own = squares[-1] / np.maximum(counts[-1] - 1, 1)
+    pooled = squares.sum(axis=0) / np.maximum((counts - 1).clip(0).sum(axis=0), 1)
+    return means[-1], np.sqrt(np.maximum(own, pooled)), counts[-1]

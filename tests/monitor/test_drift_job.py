@@ -196,7 +196,7 @@ def test_a_reference_of_an_older_release_is_calibrated_once(context: JobContext,
     assert is_calibrated(found[1])
 
 
-def test_past_days_of_like_windows_raise_the_threshold_and_an_open_episode_teaches_nothing(
+def test_past_days_are_remembered_once_an_hour_and_an_open_episode_teaches_nothing(
     context: JobContext, tiny: TinyModel
 ) -> None:
     save_reference(context, tiny)
@@ -208,10 +208,10 @@ def test_past_days_of_like_windows_raise_the_threshold_and_an_open_episode_teach
         assert found is not None
         hours = PastHours(connection, version.id, found[0], Arm.CHAMPION, columns)
         for day in range(1, 21):
-            score = {"in_age": 0.5 + 0.01 * (day % 2), "in_income": 0.5, "in_tenure": float("nan")}
-            hours.remember(now - day * 24 * HOUR_US, {3600: {c: score[c] for c in columns if c in score}})
+            score = 0.5 + 0.01 * (day % 2)
+            hours.remember(now - day * 24 * HOUR_US, {3600: {"in_age": score}, 86_400: {"in_income": 0.5}})
             hours.remember(now - day * 24 * HOUR_US, {3600: {"in_age": 9.0}})
-        limits = hours.limits([3600, 86_400], now, {"in_income": now - 10 * 24 * HOUR_US})
-    assert set(limits) == {(3600, "in_age")}
-    assert limits[3600, "in_age"].windows == 20
-    assert limits[3600, "in_age"].limit == pytest.approx(0.505 + 3 * 0.00513, abs=1e-4)
+        past = hours.like([3600, 86_400], now, {"in_income": now - 10 * 24 * HOUR_US})
+    assert set(past) == {(3600, "in_age")}
+    assert past[3600, "in_age"].windows == 20
+    assert past[3600, "in_age"].mean == pytest.approx(0.505)
