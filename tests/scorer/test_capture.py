@@ -25,20 +25,29 @@ class Captured:
 
     def __init__(self, server: DriftlineServer) -> None:
         self._server = server
-        time.sleep(0.2)  # what was answered before has reached the segments
-        self._before = {invocation.id for invocation in server.invocations()}
+        self._known: set[bytes] = set()
+        self._until_now()
 
     def read(self, count: int) -> dict[str, Invocation]:
-        """Return the new ones by id, once there are ``count`` and no more come."""
-        servers.wait_until(lambda: len(self._new()) >= count, 10, what=f"{count} invocations in the spool")
-        time.sleep(0.2)
-        new = self._new()
+        """Return the new ones by id; there have to be ``count``, each recorded once."""
+        new = self._until_now()
         by_id = {str(uuid.UUID(bytes=invocation.id)): invocation for invocation in new}
-        assert len(by_id) == len(new), "an invocation was recorded twice"
+        assert len(by_id) == len(new) == count
         return by_id
 
-    def _new(self) -> list[Invocation]:
-        return [invocation for invocation in self._server.invocations() if invocation.id not in self._before]
+    def _until_now(self) -> list[Invocation]:
+        """Return what is new in the spool, once a request of our own is there: it comes after all others."""
+        last = uuid.UUID(_id(self._server.ask("GET", "/invocations"))).bytes
+        found: list[Invocation] = []
+
+        def there() -> bool:
+            found[:] = self._server.invocations()
+            return any(invocation.id == last for invocation in found)
+
+        servers.wait_until(there, what="the last invocation in the spool")
+        new = [invocation for invocation in found if invocation.id not in self._known | {last}]
+        self._known = {invocation.id for invocation in found}
+        return new
 
 
 def test_every_answered_request_is_captured_once_with_its_bytes(pairs: Pairs) -> None:

@@ -134,7 +134,7 @@ def test_a_timeout_has_the_same_bytes_on_either_way_and_lasts_once(small: Driftl
     took = time.monotonic() - begin
     assert _mlflows_part(fast) == _mlflows_part(handed_over)
     assert (fast.status, fast.body) == (504, b"Request processing time exceeded limit")
-    assert 3 <= took < 6
+    assert 2.99 <= took < 6  # timers count whole milliseconds and may fire early
 
 
 def test_a_place_is_given_back_when_the_work_is_done_and_until_then_requests_are_refused(
