@@ -4,7 +4,7 @@ Invariants
 ----------
 - What is proven, which is what a worker loads when it starts, is a version that some worker serves or has served.
 - A version that failed is ordered again only after a pause that doubles with each failure, or when the registry has
-  pointed elsewhere in between.
+  pointed elsewhere in between; one that ended the workers that loaded it, after the longest pause.
 - A report counts for the order that it answers; those for an order that was withdrawn are passed over.
 """
 
@@ -163,12 +163,13 @@ class Rollout:
         self._loading_pid = None
         self._deaths += 1
         if self._deaths > _FREE_DEATHS:
-            self._fail("the worker that loaded it ended: is there memory for two models?", now)
+            # Each try costs the requests that a worker has under way, so the next one waits long.
+            self._fail("the worker that loaded it ended: is there memory for two models?", now, _LONGEST_PAUSE_SECONDS)
         else:
             self._order(self.wanted)
 
-    def _fail(self, reason: str, now: float) -> None:
-        pause = min(self._first_pause * 2**self._failures, _LONGEST_PAUSE_SECONDS)
+    def _fail(self, reason: str, now: float, pause: float | None = None) -> None:
+        pause = pause or min(self._first_pause * 2**self._failures, _LONGEST_PAUSE_SECONDS)
         self._failures += 1
         self._retry_at = now + pause
         self.swaps = Swaps(self.swaps.success, self.swaps.error + 1)

@@ -170,6 +170,7 @@ def test_the_second_worker_that_dies_while_it_loads_is_a_failure(stage: Stage) -
         assert stage.rollout.swaps == Swaps(error=deaths - 1)
     assert stage.rollout.wanted is None
     assert "is there memory" in str(stage.events[-1].detail["reason"])
+    assert not stage.rollout.advance(2 * FIRST_PAUSE), "each try may end another worker"
 
 
 def test_a_version_that_comes_back_keeps_its_counters(stage: Stage) -> None:
