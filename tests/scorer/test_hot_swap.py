@@ -180,7 +180,8 @@ def test_sigterm_while_a_version_is_loaded_ends_cleanly(scaled: ScaledModels, se
 
 
 def test_the_latest_version_is_followed(scaled: ScaledModels, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", scaled.uri)  # the client asks for the model by the global one
+    # The client asks for the model by the global URI, which a test of another room may have left set.
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", scaled.uri)
     server = serve(uri="models:/scaled/latest")
     wait_serves(server, scaled.versions["other"])
     copied = scaled.client.get_model_version("scaled", scaled.versions["second"])

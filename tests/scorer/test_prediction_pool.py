@@ -155,6 +155,7 @@ def test_work_whose_request_has_gone_is_not_begun() -> None:
         await asyncio.sleep(0)
         for request in gone:
             request.cancel()
+        await asyncio.wait(gone)
         go_on.set()
         await asyncio.gather(first, last)
 

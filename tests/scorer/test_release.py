@@ -36,7 +36,8 @@ class Worker:
         self._book = VersionBook(1)
         self.board, self.reports = OrderBoard.create(), ReportPipe.create()
         pool = PredictionPool(batches=BatchLimits(8, 0.001, 1e-9))
-        self.loader = ModelLoader(pool, pool, folder, SpoolSettings(ring_bytes=1 << 20), 1.0, version_headers=True)
+        spool = SpoolSettings(ring_bytes=1 << 20)
+        self.loader = ModelLoader(pool, pool, folder, spool, 1.0, version_headers=True, typed_rows=False)
         first = self.order("first")
         self.board.post(Orders({Arm.CHAMPION: first}, {}))
         self.layer = ScoringLayer(self.loader.load(first), pool)
@@ -60,6 +61,7 @@ class Worker:
 @pytest.fixture
 def worker(scaled: ScaledModels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", scaled.uri)
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", scaled.uri)
     monkeypatch.setenv("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true")  # MLflow sets it for good
     worker = Worker(scaled, tmp_path)
     yield worker
