@@ -41,7 +41,8 @@ flavors: servers
 	PYTHON=$(PYTHON) ./tests/flavors/run.sh
 
 # Profiles on a local Spark cluster of two executors, in an environment of its own; needs Java.
-spark: servers
+spark:
+	./tests/install_servers.sh spark
 	PYTHON=$(PYTHON) ./tests/spark/run.sh
 
 format: setup

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Install the servers and programs that the tests run against: on Debian as root; elsewhere say what is missing.
+# With the argument `spark` Java too.
 set -eu
 
 missing=""
@@ -19,7 +20,7 @@ need postgresql initdb
 need prometheus promtool
 need prometheus-alertmanager amtool
 need chromium chromium chromium-browser google-chrome
-need default-jre-headless java # Spark runs on it
+[ "${1:-}" != spark ] || need default-jre-headless java
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
