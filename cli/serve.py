@@ -135,7 +135,9 @@ def serve(
     Every flag and variable of `mlflow models serve` is taken, the UVICORN_* variables too. The answers are MLflow's,
     byte for byte.
     """
-    _log_to_stderr()
+    from driftline.scorer.stderr_log import log_to_stderr
+
+    log_to_stderr()
 
     from driftline.scorer.environments import LOCAL, EnvironmentOptions, enter
     from driftline.scorer.settings import ScorerSettings
@@ -163,13 +165,3 @@ def serve(
             )
         )
     )
-
-
-def _log_to_stderr() -> None:
-    import logging
-
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("driftline: %(message)s"))
-    log = logging.getLogger("driftline")
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)

@@ -23,6 +23,7 @@ from driftline.monitor.watch import WatchedVersion
 from driftline.store.backfill import put_in_force
 from driftline.store.engine import writing
 from driftline.store.errors import DriftlineError, ReferenceCorrupt, ReferenceMissing
+from driftline.store.payload.typed_cells import dtype_of
 from driftline.store.prediction_columns import ColumnType, PredictionColumn, prediction_columns
 from driftline.store.prediction_tables import ensure_model_version
 from driftline.store.profile.reference import Reference, build_reference
@@ -34,13 +35,8 @@ if TYPE_CHECKING:
 
 REFERENCE_FILE = "reference.driftline"
 _PREDICT_ROWS = 10_000
-_WIDTHS = {
-    ColumnType.DOUBLE: "float64",
-    ColumnType.FLOAT: "float32",
-    ColumnType.LONG: "int64",
-    ColumnType.INTEGER: "int32",
-}
-_CASTS_FROM = {"float64": "iuf", "float32": "iuf", "int64": "iu", "int32": "iu"}  # kinds of NumPy types
+# From which kinds of NumPy types a column is cast.
+_CASTS_FROM = {ColumnType.DOUBLE: "iuf", ColumnType.FLOAT: "iuf", ColumnType.LONG: "iu", ColumnType.INTEGER: "iu"}
 
 
 class NoRun(DriftlineError):
@@ -242,7 +238,5 @@ def _features(identity: ModelIdentity, frame: "pd.DataFrame", inputs: list[Predi
     present = [c for c in inputs if c.name in frame.columns]
     if not present:
         return frame
-    widths = {c.name: _WIDTHS[c.type] for c in present if c.type in _WIDTHS}
-    return frame[[c.name for c in present]].astype(
-        {name: dtype for name, dtype in widths.items() if frame[name].dtype.kind in _CASTS_FROM[dtype]}
-    )
+    cast = {c.name: dtype_of(c.type) for c in present if frame[c.name].dtype.kind in _CASTS_FROM.get(c.type, "")}
+    return frame[[c.name for c in present]].astype(cast)

@@ -24,6 +24,15 @@ def start_tied(arguments: Sequence[str], environment: Mapping[str, str]) -> subp
     return subprocess.Popen([*_TIED, str(os.getpid()), *arguments], env=environment, process_group=0)
 
 
+def lives(pid: int) -> bool:
+    """Return whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 class Signals:
     """Signals as something to wait for; ``with`` restores what was set before."""
 

@@ -9,11 +9,11 @@ Invariants
 """
 
 import logging
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from driftline.scorer.children import lives
 from driftline.scorer.load_reports import LoadReport
 from driftline.scorer.model_source import ModelSource
 from driftline.scorer.orders import ModelOrder
@@ -158,7 +158,7 @@ class Rollout:
         self._loading_pid = None
 
     def _see_deaths(self, now: float) -> None:
-        if self._loading_pid is None or _lives(self._loading_pid):
+        if self._loading_pid is None or lives(self._loading_pid):
             return
         self._loading_pid = None
         self._deaths += 1
@@ -211,11 +211,3 @@ class Rollout:
     ) -> None:
         detail = {"arm": self.arm.name.lower(), "uri": self.proven.identity.uri, **detail}
         self._tell(Event(kind, at_us or now_us(), identity, detail))
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Literal, Self, get_args
 
 from driftline.scorer.answers import REJECTIONS, Rejection
+from driftline.scorer.children import lives
 from driftline.scorer.histograms import (
     ROW_BUCKETS,
     STAGE_BUCKETS_US,
@@ -228,7 +229,7 @@ class TallySheet:
     def ready(self) -> int:
         """Return how many living workers can answer; much cheaper than all totals."""
         blocks = map(self._block, range(self._blocks))
-        return sum(words[_READY] for words in blocks if words[_READY] and _lives(words[_PID]))
+        return sum(words[_READY] for words in blocks if words[_READY] and lives(words[_PID]))
 
     def add_to(self, totals: Totals) -> None:
         for block in range(self._blocks):
@@ -254,7 +255,7 @@ def _table(words: memoryview) -> Iterator[tuple[int, int]]:
 def _add(totals: Totals, words: memoryview) -> None:
     if not words[_PID]:
         return
-    if _lives(words[_PID]):
+    if lives(words[_PID]):
         totals.ready += words[_READY]
         totals.in_progress += words[_IN_PROGRESS]
         if words[_BATCHING] != _RETIRED:
@@ -281,11 +282,3 @@ def _add(totals: Totals, words: memoryview) -> None:
         )
         counts = words[place + _COUNTS : place + _ROW_WORDS].tolist()
         latencies.add(words[place + _SUM], counts)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -29,6 +29,7 @@ from driftline.scorer.prediction_pool import PredictionPool
 from driftline.scorer.served_model import ServedModel
 from driftline.scorer.settings import ScorerSettings
 from driftline.scorer.shadow import Shadow
+from driftline.scorer.stderr_log import log_to_stderr
 from driftline.scorer.tied_process import tie_to_parent
 from driftline.store.errors import DriftlineError
 from driftline.store.loader.settings import LoaderSettings
@@ -85,7 +86,7 @@ class WorkerOrder:
 def create_app() -> ScoringLayer:
     """Load the model, open the spool and return the application; a failure ends the process for good."""
     tie_to_parent(os.getppid())
-    _log_to_stderr()
+    log_to_stderr()
     AccessLines.install()
     try:
         layer = _load(WorkerOrder.from_environment())
@@ -156,12 +157,3 @@ def _canary(models: Mapping[Arm, ServedModel], settings: ScorerSettings) -> Cana
 
 def _shadow(models: Mapping[Arm, ServedModel], settings: ScorerSettings, pool: PredictionPool) -> Shadow | None:
     return None if settings.shadow is None else Shadow(models[Arm.SHADOW], pool, settings.shadow_queued_requests)
-
-
-def _log_to_stderr() -> None:
-    log = logging.getLogger("driftline")
-    if not log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("driftline: %(message)s"))
-        log.addHandler(handler)
-        log.setLevel(logging.INFO)

@@ -42,6 +42,7 @@ _HEADER: Final = struct.Struct("<BBHI")
 _VERSION: Final = 1
 
 Cells = NDArray[Any] | Sequence[Any]
+_Blocks = list[tuple[ColumnType, list[PredictionColumn]]]
 
 
 def bodies_may_be_left_out(raw_bodies: Literal["none", "errors", "sample", "all"]) -> bool:
@@ -98,11 +99,9 @@ class TypedLayout:
         texts: list[bytes] = []
         parts = [_HEADER.pack(_VERSION, outputs is not None, 0, rows)]
         try:
-            for type_, columns in self._inputs:
-                parts += (_packed(type_, inputs[self._places[c.column_name]], rows, texts) for c in columns)
+            parts += self._packed_side(self._inputs, inputs, rows, texts)
             if outputs is not None:
-                for type_, columns in self._outputs:
-                    parts += (_packed(type_, outputs[self._places[c.column_name]], rows, texts) for c in columns)
+                parts += self._packed_side(self._outputs, outputs, rows, texts)
         except _NotExact:
             return None
         return b"".join(parts + texts)
@@ -126,11 +125,17 @@ class TypedLayout:
                 else:
                     return None
             if outputs is not None:
-                for type_, columns in self._outputs:
-                    parts += (_packed(type_, outputs[self._places[c.column_name]], rows, texts) for c in columns)
+                parts += self._packed_side(self._outputs, outputs, rows, texts)
         except _NotExact:
             return None
         return b"".join(parts + texts)
+
+    def _packed_side(
+        self, side: _Blocks, cells: Sequence[Cells | None], rows: int, texts: list[bytes]
+    ) -> Iterator[bytes]:
+        for type_, columns in side:
+            for column in columns:
+                yield _packed(type_, cells[self._places[column.column_name]], rows, texts)
 
     def unpack(self, requests: Sequence[bytes]) -> tuple[list[TypedPart], dict[int, str]]:
         """Return the rows of ``requests`` and, by position, why a request is none of this layout."""
@@ -227,6 +232,6 @@ def _packed_texts(cells: list[Any], rows: int, texts: list[bytes]) -> bytes:
     return np.array([-1 if text is None else len(text) for text in encoded], "<i4").tobytes()
 
 
-def _by_block(columns: Sequence[PredictionColumn]) -> list[tuple[ColumnType, list[PredictionColumn]]]:
+def _by_block(columns: Sequence[PredictionColumn]) -> _Blocks:
     grouped = [(type_, [c for c in columns if c.type is type_]) for type_ in BLOCK_TYPES]
     return [(type_, own) for type_, own in grouped if own]

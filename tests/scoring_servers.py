@@ -8,8 +8,10 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import servers
 from prometheus_client.parser import text_string_to_metric_families
@@ -55,6 +57,18 @@ class ScoringServer:
 
     def wait_ready(self, seconds: float = 90) -> None:
         servers.wait_until(lambda: self._answers() or self._died(), seconds, 0.1, f"the server of {self.log}")
+
+    def run_to_end(self, seconds: float) -> subprocess.CompletedProcess[str]:
+        """Run a server that is to refuse its start."""
+        return subprocess.run(
+            self.command,
+            check=False,
+            env=dict(self.environment),
+            cwd=self.log.parent,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
 
     def stop(self, seconds: float = 40) -> int:
         """Ask it to end as an operator would and return its exit code."""
@@ -116,6 +130,21 @@ class DriftlineServer(ScoringServer):
         """Return the processes that have the scoring application: those that own a spool."""
         family = self.family()
         return [pid for path in spools(self.spool_folder) if (pid := Meta.read(path).pid) in family]
+
+
+Server = TypeVar("Server", bound=ScoringServer)
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Server]:
+    """Start a server, wait until it answers, and stop it where the block has not."""
+    server.start()
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.stop()
 
 
 def mlflow_server(folder: Path, model_uri: str, name: str, *flags: str) -> ScoringServer:

@@ -9,7 +9,7 @@ from pathlib import Path
 import servers
 from fault_oracle import Figures, balanced, stored
 from scoring_clients import Clients
-from scoring_servers import DriftlineServer, driftline_server
+from scoring_servers import DriftlineServer, driftline_server, running
 from sqlalchemy import Engine
 
 from driftline.store.accounts import Accounts, accounts
@@ -28,13 +28,8 @@ def serving(models: Path, home: Path, store: str, *flags: str, **settings: str) 
     server = driftline_server(models, "models:/linear/1", home.name, "--store", store, *flags, **variables)
     server.command = [str(home) if part == str(server.home) else part for part in server.command]
     server.home = home
-    server.start()
-    try:
-        server.wait_ready()
+    with running(server):
         yield server
-    finally:
-        if server.process.poll() is None:
-            server.stop()
 
 
 def loader_of(server: DriftlineServer) -> int | None:

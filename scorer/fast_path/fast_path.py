@@ -19,8 +19,8 @@ from driftline.scorer.fast_path.prediction import Prediction
 from driftline.scorer.fast_path.proof import SAMPLE_ANSWERS, same_frames, sample_bodies
 from driftline.scorer.fast_path.reader import Form, Reader
 from driftline.scorer.fast_path.recorder import recording_model, sample_names
-from driftline.scorer.fast_path.scalar_type import ScalarType
 from driftline.scorer.fast_path.signature import NotTaken, ScalarSignature
+from driftline.store.prediction_columns import ColumnType
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +131,11 @@ def _refuse_hints(model: Any) -> None:
 def _text_dtype(model: Any) -> Any:
     """Return what the installed MLflow's frames hold text as."""
     signature = ScalarSignature(model.metadata.get_input_schema())
-    texts = [name for name, type_ in signature.types.items() if type_ is ScalarType.STRING]
+    texts = [name for name, type_ in signature.types.items() if type_ is ColumnType.STRING]
     if not texts:
         return object
     recorder = recording_model(model, texts[:1])
-    _ask_mlflow(recorder, next(sample_bodies(Form.SPLIT, {texts[0]: ScalarType.STRING})))
+    _ask_mlflow(recorder, next(sample_bodies(Form.SPLIT, {texts[0]: ColumnType.STRING})))
     return recorder._model_impl.seen[0].dtypes.iloc[0]
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from driftline.scorer.fast_path.scalar_type import ScalarType
+from driftline.store.prediction_columns import ColumnType
+from driftline.store.typed_payload import BLOCK_TYPES
 
 try:  # pandas 3: one call for blocks of several types
     from pandas.api.internals import create_dataframe_from_blocks
@@ -27,7 +28,7 @@ Blocks = Sequence[NDArray[Any]]
 class Group:
     """The columns of one type: their names and their places in the frame."""
 
-    type: ScalarType
+    type: ColumnType
     names: tuple[str, ...]
     positions: NDArray[np.intp]
 
@@ -40,9 +41,9 @@ class Layout:
         text_dtype: what MLflow's frames hold text as; ``object``, or the text type of pandas 3.
     """
 
-    def __init__(self, types: Mapping[str, ScalarType], text_dtype: Any) -> None:
+    def __init__(self, types: Mapping[str, ColumnType], text_dtype: Any) -> None:
         self.names = tuple(types)
-        self.groups = tuple(self._group(type_, types) for type_ in ScalarType if type_ in types.values())
+        self.groups = tuple(self._group(type_, types) for type_ in BLOCK_TYPES if type_ in types.values())
         self._columns = pd.Index(list(self.names))
         self._is_frozen = _freeze(self._columns)
         self._text_dtype = text_dtype
@@ -50,19 +51,19 @@ class Layout:
         self._one_block = len(self.groups) == 1 and self._is_plain(self.groups[0])
 
     @staticmethod
-    def _group(type_: ScalarType, types: Mapping[str, ScalarType]) -> Group:
+    def _group(type_: ColumnType, types: Mapping[str, ColumnType]) -> Group:
         chosen = [(i, name) for i, name in enumerate(types) if types[name] is type_]
         return Group(type_, tuple(name for _, name in chosen), np.array([i for i, _ in chosen], np.intp))
 
     def _is_plain(self, group: Group) -> bool:
-        return group.type is not ScalarType.STRING or self._text_is_plain
+        return group.type is not ColumnType.STRING or self._text_is_plain
 
     def holds(self, blocks: Blocks) -> bool:
         """Tell whether these blocks make MLflow's frame: to pandas 3 a column of nothing but nulls is no text."""
         return self._text_is_plain or all(
             any(cell is not None for cell in column)
             for group, block in zip(self.groups, blocks, strict=True)
-            if group.type is ScalarType.STRING
+            if group.type is ColumnType.STRING
             for column in block
         )
 

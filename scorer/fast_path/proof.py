@@ -13,17 +13,17 @@ import numpy as np
 import pandas as pd
 
 from driftline.scorer.fast_path.reader import Form
-from driftline.scorer.fast_path.scalar_type import ScalarType
+from driftline.store.prediction_columns import ColumnType
 
-_CELLS: dict[ScalarType, list[Any]] = {
-    ScalarType.DOUBLE: [0.1, -7, 2**53 + 1, -0.0],
-    ScalarType.FLOAT: [0.1, -7, 2**53, -0.0],
-    ScalarType.LONG: [-1, 2**62, 0, 7],
-    ScalarType.INTEGER: [-1, 2**31 - 1, 0, 7],
-    ScalarType.BOOLEAN: [True, False, False, True],
-    ScalarType.STRING: ["a", "", "ä☃", "1"],
+_CELLS: dict[ColumnType, list[Any]] = {
+    ColumnType.DOUBLE: [0.1, -7, 2**53 + 1, -0.0],
+    ColumnType.FLOAT: [0.1, -7, 2**53, -0.0],
+    ColumnType.LONG: [-1, 2**62, 0, 7],
+    ColumnType.INTEGER: [-1, 2**31 - 1, 0, 7],
+    ColumnType.BOOLEAN: [True, False, False, True],
+    ColumnType.STRING: ["a", "", "ä☃", "1"],
 }
-_NULLABLE = (ScalarType.DOUBLE, ScalarType.FLOAT)
+_NULLABLE = (ColumnType.DOUBLE, ColumnType.FLOAT)
 SAMPLE_ANSWERS: list[Any] = [
     np.array([0.1, 1e16, 1e-5, 5e-324, -0.0, np.nan, np.inf]),
     np.array([[0.1, 1]], np.float32),
@@ -36,12 +36,12 @@ SAMPLE_ANSWERS: list[Any] = [
 ]
 
 
-def sample_bodies(form: Form, types: Mapping[str, ScalarType]) -> Iterator[bytes]:
+def sample_bodies(form: Form, types: Mapping[str, ColumnType]) -> Iterator[bytes]:
     """Yield requests in this form with one row and, where the form has more, with four and nulls among them."""
     rows = [{name: _CELLS[type_][i] for name, type_ in types.items()} for i in range(4)]
     yield _body(form, rows[:1])
     if form not in (Form.INPUTS_SCALARS, Form.INSTANCES_SCALARS):
-        nullable = (*_NULLABLE, ScalarType.STRING) if form in (Form.SPLIT, Form.RECORDS) else _NULLABLE
+        nullable = (*_NULLABLE, ColumnType.STRING) if form in (Form.SPLIT, Form.RECORDS) else _NULLABLE
         rows[1] |= {name: None for name, type_ in types.items() if type_ in nullable}
         yield _body(form, rows)
 

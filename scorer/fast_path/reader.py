@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline.scorer.fast_path.layout import Layout
-from driftline.scorer.fast_path.scalar_type import ScalarType, scalar_array
+from driftline.scorer.fast_path.scalar_type import scalar_array
 from driftline.scorer.fast_path.signature import ScalarSignature
+from driftline.store.prediction_columns import ColumnType
 
 _KEPT_ARRANGEMENTS = 100
 _IGNORED_CELLS = frozenset({int, float, bool, str, type(None)})
@@ -171,9 +172,9 @@ class Reader:
         return made
 
 
-def _block(type_: ScalarType, cells: list[Any], dataframe: bool) -> NDArray[Any] | None:
+def _block(type_: ColumnType, cells: list[Any], dataframe: bool) -> NDArray[Any] | None:
     """NumPy text, which ``inputs`` and ``instances`` go through, knows neither null nor a NUL at the end."""
-    if type_ is ScalarType.STRING and not dataframe and any(cell is None or "\0" in cell for cell in cells):
+    if type_ is ColumnType.STRING and not dataframe and any(cell is None or "\0" in cell for cell in cells):
         return None
     return scalar_array(type_, cells)
 

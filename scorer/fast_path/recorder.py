@@ -4,8 +4,8 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from driftline.scorer.fast_path.scalar_type import ScalarType
 from driftline.scorer.fast_path.signature import ScalarSignature
+from driftline.store.prediction_columns import ColumnType
 
 _COLUMNS_PER_TYPE = 3
 
@@ -38,7 +38,7 @@ def recording_model(model: Any, names: Sequence[str]) -> Any:
 
 def sample_names(signature: ScalarSignature) -> list[str]:
     """Return a few columns of each type, required and optional: how a type is treated does not depend on how many."""
-    chosen: dict[tuple[ScalarType, bool], list[str]] = {}
+    chosen: dict[tuple[ColumnType, bool], list[str]] = {}
     for name, type_ in signature.types.items():
         chosen.setdefault((type_, name in signature.required), []).append(name)
     few = {name for names in chosen.values() for name in names[:_COLUMNS_PER_TYPE]}

@@ -6,12 +6,13 @@ formats and releases: those are MLflow's to apply.
 """
 
 from collections.abc import Callable
-from enum import Enum
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from driftline.store.prediction_columns import ColumnType
 
 # Up to here every integer is a double. Beyond, MLflow rounds a column of integers once on its way to 32 bits, and a
 # column with one fraction among them twice.
@@ -19,28 +20,17 @@ _EXACT_IN_DOUBLE = 2.0**53
 _INT32 = np.iinfo(np.int32)
 
 
-class ScalarType(Enum):
-    """A column type of the signature that the fast path knows; the name is MLflow's."""
-
-    DOUBLE = "double"
-    FLOAT = "float"
-    LONG = "long"
-    INTEGER = "integer"
-    BOOLEAN = "boolean"
-    STRING = "string"
-
-
-_EXACT: dict[ScalarType, frozenset[type]] = {
-    ScalarType.DOUBLE: frozenset({float, int, type(None)}),
-    ScalarType.FLOAT: frozenset({float, int, type(None)}),
-    ScalarType.LONG: frozenset({int}),
-    ScalarType.INTEGER: frozenset({int}),
-    ScalarType.BOOLEAN: frozenset({bool}),
-    ScalarType.STRING: frozenset({str, type(None)}),
+_EXACT: dict[ColumnType, frozenset[type]] = {
+    ColumnType.DOUBLE: frozenset({float, int, type(None)}),
+    ColumnType.FLOAT: frozenset({float, int, type(None)}),
+    ColumnType.LONG: frozenset({int}),
+    ColumnType.INTEGER: frozenset({int}),
+    ColumnType.BOOLEAN: frozenset({bool}),
+    ColumnType.STRING: frozenset({str, type(None)}),
 }
 
 
-def scalar_array(type_: ScalarType, cells: list[Any]) -> NDArray[Any] | None:
+def scalar_array(type_: ColumnType, cells: list[Any]) -> NDArray[Any] | None:
     """Return the cells as an array of the column's type, or None where MLflow must look.
 
     Args:
@@ -75,11 +65,11 @@ def _texts(cells: list[Any]) -> NDArray[np.object_]:
     return texts
 
 
-_MAKE: dict[ScalarType, Callable[[list[Any]], NDArray[Any] | None]] = {
-    ScalarType.DOUBLE: partial(np.array, dtype=np.float64),
-    ScalarType.FLOAT: _narrow_floats,
-    ScalarType.LONG: partial(np.array, dtype=np.int64),
-    ScalarType.INTEGER: _narrow_integers,
-    ScalarType.BOOLEAN: partial(np.array, dtype=np.bool_),
-    ScalarType.STRING: _texts,
+_MAKE: dict[ColumnType, Callable[[list[Any]], NDArray[Any] | None]] = {
+    ColumnType.DOUBLE: partial(np.array, dtype=np.float64),
+    ColumnType.FLOAT: _narrow_floats,
+    ColumnType.LONG: partial(np.array, dtype=np.int64),
+    ColumnType.INTEGER: _narrow_integers,
+    ColumnType.BOOLEAN: partial(np.array, dtype=np.bool_),
+    ColumnType.STRING: _texts,
 }

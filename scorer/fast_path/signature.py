@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from driftline.scorer.fast_path.layout import Layout
-from driftline.scorer.fast_path.scalar_type import ScalarType
+from driftline.store.prediction_columns import ColumnType
+from driftline.store.typed_payload import BLOCK_TYPES
 
-_TYPE_NAMES = frozenset(type_.value for type_ in ScalarType)
+_TYPE_NAMES = frozenset(type_.value for type_ in BLOCK_TYPES)
 _KEPT_LAYOUTS = 64  # optional columns can be absent in many combinations, which are the clients'
 
 
@@ -26,7 +27,7 @@ class ScalarSignature:
     """
 
     def __init__(self, schema: Any, text_dtype: Any = object) -> None:
-        self.types: dict[str, ScalarType] = {}
+        self.types: dict[str, ColumnType] = {}
         self.required: set[str] = set()
         for spec in schema.inputs:
             name, type_ = getattr(spec, "name", None), getattr(getattr(spec, "type", None), "name", None)
@@ -36,7 +37,7 @@ class ScalarSignature:
                 raise NotTaken("its signature names a column twice")
             if schema.is_tensor_spec() or type_ not in _TYPE_NAMES:
                 raise NotTaken(f"its signature has an input of type {type_ or spec.type}")
-            self.types[name] = ScalarType(type_)
+            self.types[name] = ColumnType(type_)
             if spec.required:
                 self.required.add(name)
         if not self.types:
@@ -47,7 +48,7 @@ class ScalarSignature:
 
     @property
     def has_text(self) -> bool:
-        return ScalarType.STRING in self.types.values()
+        return ColumnType.STRING in self.types.values()
 
     def layout(self, names: Iterable[str]) -> Layout | None:
         """Return the layout of a request with these columns; None where a required one is missing."""

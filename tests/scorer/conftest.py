@@ -4,13 +4,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from guarded_servers import MAX_BODY_BYTES, GuardedServer, guarded_server
 from scaled_models import ScaledModels
-from scoring_servers import DriftlineServer, ScoringServer, driftline_server, mlflow_server
+from scoring_servers import DriftlineServer, ScoringServer, driftline_server, mlflow_server, running
 
 TIMEOUT_SECONDS = "1"  # of the models that sleep
 
@@ -59,19 +59,12 @@ def pairs(models: Path) -> Iterator[dict[str, tuple[ScoringServer, DriftlineServ
 @pytest.fixture
 def start(models: Path) -> Iterator[Callable[..., DriftlineServer]]:
     """Start one of our servers: ``start(model, name, *flags, **variables)``; ended after the test."""
-    started: list[DriftlineServer] = []
+    with ExitStack() as started:
 
-    def start_one(model_uri: str, name: str, *flags: str, **variables: str) -> DriftlineServer:
-        server = driftline_server(models, model_uri, name, *flags, **variables)
-        started.append(server)
-        server.start()
-        server.wait_ready()
-        return server
+        def start_one(model_uri: str, name: str, *flags: str, **variables: str) -> DriftlineServer:
+            return started.enter_context(running(driftline_server(models, model_uri, name, *flags, **variables)))
 
-    yield start_one
-    for server in started:
-        if server.process.poll() is None:
-            server.stop()
+        yield start_one
 
 
 @pytest.fixture(scope="session")
@@ -83,24 +76,13 @@ def scaled(tmp_path_factory: pytest.TempPathFactory) -> ScaledModels:
 @pytest.fixture(scope="session")
 def guarded(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedServer]:
     """A server with everything shut that can be, over uvicorn's own parser."""
-    yield from _running(guarded_server(models, tmp_path_factory.mktemp("guarded"), UVICORN_HTTP="h11"))
+    with running(guarded_server(models, tmp_path_factory.mktemp("guarded"), UVICORN_HTTP="h11")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def limited(models: Path) -> Iterator[DriftlineServer]:
     """A server with a small body limit and nothing else, over the faster parser."""
     flags = ("--max-body-bytes", str(MAX_BODY_BYTES))
-    yield from _running(driftline_server(models, "models:/linear/1", "limited", *flags, UVICORN_HTTP="httptools"))
-
-
-Server = TypeVar("Server", bound=DriftlineServer)
-
-
-def _running(server: Server) -> Iterator[Server]:
-    server.start()
-    try:
-        server.wait_ready()
+    with running(driftline_server(models, "models:/linear/1", "limited", *flags, UVICORN_HTTP="httptools")) as server:
         yield server
-    finally:
-        if server.process.poll() is None:
-            server.stop()

@@ -3,12 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import servers
 from scaled_models import BODY, Clients, ScaledModels, product
-from scoring_servers import DriftlineServer, driftline_server
+from scoring_servers import DriftlineServer, driftline_server, running
 from sqlalchemy import Engine, Row, select, text
 
 from driftline.scorer.arms import Canary, CanaryOption
@@ -26,21 +27,15 @@ on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 @pytest.fixture
 def serve(scaled: ScaledModels, tmp_path: Path, store_url: str, engine: Engine) -> Iterator[Serve]:
     """Start a server of ``models:/scaled@champion``, which means ``first``, with other arms by flags."""
-    started: list[DriftlineServer] = []
+    with ExitStack() as started:
 
-    def start(*flags: str, **variables: str) -> DriftlineServer:
-        scaled.point("first")
-        uri = "models:/scaled@champion"
-        server = driftline_server(scaled.folder, uri, tmp_path.name, *POLL, "--store", store_url, *flags, **variables)
-        started.append(server)
-        server.start()
-        server.wait_ready()
-        return server
+        def start(*flags: str, **variables: str) -> DriftlineServer:
+            scaled.point("first")
+            flags = (*POLL, "--store", store_url, *flags)
+            server = driftline_server(scaled.folder, "models:/scaled@champion", tmp_path.name, *flags, **variables)
+            return started.enter_context(running(server))
 
-    yield start
-    for server in started:
-        if server.process.poll() is None:
-            server.stop()
+        yield start
 
 
 @pytest.fixture

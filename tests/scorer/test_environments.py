@@ -84,15 +84,7 @@ def _build_and_serve(server: DriftlineServer) -> None:
 
 def _refusal(server: DriftlineServer) -> str:
     """Return the last line of a server that does not start."""
-    done = subprocess.run(
-        server.command,
-        check=False,
-        env=dict(server.environment),
-        cwd=server.log.parent,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+    done = server.run_to_end(200)
     assert done.returncode not in (0, None)
     if _NO_DOWNLOAD.search(done.stderr):
         pytest.skip(f"packages cannot be downloaded: {done.stderr[-300:]}")

@@ -4,12 +4,13 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import servers
 from scaled_models import Clients, ScaledModels, in_sync, product, serves, wait_serves
-from scoring_servers import DriftlineServer, driftline_server
+from scoring_servers import DriftlineServer, driftline_server, running
 from sqlalchemy import Engine, select
 
 from driftline.store import schema
@@ -24,21 +25,15 @@ Serve = Callable[..., DriftlineServer]
 @pytest.fixture
 def serve(scaled: ScaledModels, tmp_path: Path) -> Iterator[Serve]:
     """Start a server of ``models:/scaled@champion``, which points to ``first`` then; stopped after the test."""
-    started: list[DriftlineServer] = []
+    with ExitStack() as started:
 
-    def start(*flags: str, uri: str = "models:/scaled@champion", **variables: str) -> DriftlineServer:
-        scaled.point("first")
-        store = ("--store", f"sqlite:///{tmp_path / 'store.sqlite'}")
-        server = driftline_server(scaled.folder, uri, tmp_path.name, *POLL, *store, *flags, **variables)
-        started.append(server)
-        server.start()
-        server.wait_ready()
-        return server
+        def start(*flags: str, uri: str = "models:/scaled@champion", **variables: str) -> DriftlineServer:
+            scaled.point("first")
+            store = ("--store", f"sqlite:///{tmp_path / 'store.sqlite'}")
+            server = driftline_server(scaled.folder, uri, tmp_path.name, *POLL, *store, *flags, **variables)
+            return started.enter_context(running(server))
 
-    yield start
-    for server in started:
-        if server.process.poll() is None:
-            server.stop()
+        yield start
 
 
 @pytest.fixture(scope="module")

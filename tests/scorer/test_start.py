@@ -3,7 +3,6 @@
 import re
 import socket
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,21 +13,9 @@ from servers import free_port
 Pairs = dict[str, tuple[ScoringServer, DriftlineServer]]
 
 
-def _run(server: DriftlineServer) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        server.command,
-        check=False,
-        env=dict(server.environment),
-        cwd=server.log.parent,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-
 def _refuses(server: DriftlineServer, *words: str) -> None:
     """Assert that the server ends with one line on standard error that holds these words."""
-    done = _run(server)
+    done = server.run_to_end(120)
     mlflows = re.compile(r"\d{4}[-/]\d\d|INFO  \[alembic")  # the log of its own and of its tracking store
     own = [line for line in done.stderr.splitlines() if not mlflows.match(line)]
     assert done.returncode not in (0, None)
@@ -55,7 +42,7 @@ def test_an_unknown_model_is_one_line(models: Path, tmp_path: Path, uri: str) ->
 def test_an_mlflow_that_does_not_listen_is_told_in_seconds_without_its_password(models: Path, tmp_path: Path) -> None:
     away, store = f"http://me:secret@127.0.0.1:{free_port()}", ("--store", f"sqlite:///{tmp_path / 's.sqlite'}")
     server = driftline_server(models, "models:/linear/1", "away", *store, MLFLOW_TRACKING_URI=away)
-    done = _run(server)  # MLflow's client would have tried for minutes
+    done = server.run_to_end(120)  # MLflow's client would have tried for minutes
     asked, refused = (line for line in done.stderr.splitlines() if line.startswith("driftline: "))
     assert done.returncode == 1
     assert asked.startswith("driftline: asking MLflow at http://127.0.0.1:")
@@ -124,7 +111,7 @@ def test_an_unknown_environment_manager_is_one_line(models: Path) -> None:
 def test_a_model_that_cannot_be_loaded_ends_the_server_with_its_traceback(models: Path, tmp_path: Path) -> None:
     (tmp_path / "MLmodel").write_text("flavors: {python_function: {loader_module: no_such_module, data: .}}\n")
     server = driftline_server(models, str(tmp_path), "broken", "-w", "2")
-    done = _run(server)
+    done = server.run_to_end(120)
     assert done.returncode != 0
     assert "no_such_module" in done.stderr
     assert "driftline: the model could not be loaded (ModuleNotFoundError)" in done.stderr
