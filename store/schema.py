@@ -176,6 +176,7 @@ drift_result = Table(
     Column("out_of_range_share", Double),
     Column("computed_at", Timestamp, nullable=False),
     Index(None, "model_version_id", "computed_at"),
+    Index(None, "model_version_id", "column_name", "computed_at"),
     Index(None, "job_run_id"),
 )
 
