@@ -78,7 +78,8 @@ class AnswerRows:
         raise CellMismatch(f"a row of the answer does not hold the signature's {self._width} outputs")
 
     def _columns(self, predictions: dict[str, Any], rows: int) -> list[Row]:
-        if all(type(column) is list and len(column) == rows for column in predictions.values()):
+        is_table = bool(predictions) or not rows  # else an empty object would be a table of any length
+        if is_table and all(type(column) is list and len(column) == rows for column in predictions.values()):
             names = list(predictions)
             cells = zip(*predictions.values(), strict=True)
             return [self._flat(dict(zip(names, row, strict=True))) for row in cells]

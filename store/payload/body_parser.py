@@ -19,7 +19,7 @@ from driftline.store.payload.fast_rows import FastRows, Row, fast_column
 from driftline.store.payload.json_template import JsonTemplate
 from driftline.store.payload.mlflow_rows import MlflowRows
 from driftline.store.payload.parsed_batch import ParsedBatch, loads, reason
-from driftline.store.payload.typed_cells import Column, typed_column
+from driftline.store.payload.typed_cells import CellMismatch, Column, typed_column
 from driftline.store.prediction_columns import ColumnType, PredictionColumn, prediction_columns
 from driftline.store.records import Invocation, ModelIdentity
 
@@ -194,6 +194,8 @@ class BodyParser:
         cells = list(zip(*self._answers.rows(predictions, rows), strict=True)) or [()] * len(self._outputs)
         for column, values in zip(self._outputs, cells, strict=True):
             columns[column.column_name] = typed_column(column.type, values)
+        if any(len(cells) != rows for cells in columns.values()):
+            raise CellMismatch(f"the inputs do not all hold {rows} rows")
         return columns, rows
 
 

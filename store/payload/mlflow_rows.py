@@ -108,7 +108,7 @@ def _row_count(received: Any) -> int:
 
 def _plain_rows(received: Any, rows: int) -> list[Any]:
     if hasattr(received, "to_dict"):
-        return list(received.to_dict(orient="records"))
+        return list(received.to_dict(orient="records")) or [{}] * rows  # a frame may have rows and no columns
     if isinstance(received, dict) and all(hasattr(cells, "shape") for cells in received.values()):
         listed = {name: _listed(cells) for name, cells in received.items()}
         if all(len(cells) == rows for cells in listed.values()):

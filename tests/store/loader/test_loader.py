@@ -92,6 +92,22 @@ def test_an_answered_body_that_gives_no_rows_is_stored_with_its_parse_error(engi
     assert not any("secret" in error for error in errors if error)
 
 
+def test_requests_without_columns_or_rows_are_stored_and_none_is_set_aside(engine: Engine, folder: Path) -> None:
+    bare = ModelIdentity(name="bare", version="1", uri="models:/bare/1")
+    empty = [{"dataframe_records": [{}]}, {"dataframe_split": {"data": [[]]}}, {"instances": [{}]}]
+    none = [{"dataframe_records": []}, {"dataframe_split": {"columns": [], "data": []}}, {"inputs": []}]
+    sent = [traffic.invocation(body, {"predictions": [1]}) for body in empty]
+    sent += [traffic.invocation(body, {"predictions": []}) for body in none]
+    traffic.fill(folder, sent, bare)
+    report = load(engine, folder)
+    assert (report.records, report.rows, report.quarantined) == (6, 3, 0)
+    with engine.connect() as connection:
+        assert set(connection.scalars(select(schema.invocation.c.parse_error))) == {None}
+        rows = connection.execute(text(f"SELECT in_row, out_prediction FROM {prediction_table(bare)}")).all()
+    assert [tuple(map(str, row)) for row in rows] == [("{}", "1")] * 3
+    assert all(check.agrees for check in verify(engine))
+
+
 @pytest.mark.parametrize(("policy", "kept"), [("none", 0), ("errors", 1), ("all", 40)])
 def test_raw_bodies_are_kept_by_policy(engine: Engine, folder: Path, policy: str, kept: int) -> None:
     fine = [i for i in traffic.clf_traffic(100) if i.status == 200][:39]

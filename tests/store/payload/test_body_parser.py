@@ -179,6 +179,30 @@ def test_a_model_without_a_signature_has_json_rows() -> None:
     assert (llm.errors, cells(llm)["out_prediction"]) == ({}, ['{"choices":[]}'])
 
 
+@pytest.mark.parametrize("split", [{"data": [[], []]}, {"columns": [], "index": [4, 5], "data": []}])
+def test_rows_without_columns_to_a_model_without_a_signature_are_empty_rows(split: dict[str, Any]) -> None:
+    model = ModelIdentity(name="m", version="1", uri="u")
+    for body in ({"dataframe_split": split}, {"dataframe_records": [{}, {}]}):
+        batch = parse(model, body, {"predictions": [1, 2]})
+        assert cells(batch) == {"in_row": ["{}", "{}"], "out_prediction": ["1", "2"]}
+        assert batch.row_index.tolist() == [0, 1]
+
+
+def test_an_empty_object_is_the_answer_to_no_typed_row() -> None:
+    outputs = ModelIdentity(name="m", version="1", uri="u", signature={"outputs": '[{"type": "long"}]'})
+    batch = parse(outputs, {"dataframe_records": [{}]}, {"predictions": {}})
+    assert (len(batch.owners), batch.errors) == (0, {0: "a row of the answer names 0 outputs, the signature 1"})
+
+
+def test_tensors_that_do_not_hold_one_row_each_make_no_rows() -> None:
+    tensors = [
+        {"name": n, "type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}} for n in ("one", "other")
+    ]
+    model = ModelIdentity(name="m", version="1", uri="u", signature=traffic.signature(tensors))
+    batch = parse(model, {"inputs": {"one": [1, 2], "other": [1]}}, {"predictions": [0, 1]})
+    assert (len(batch.owners), batch.errors) == (0, {0: "the inputs do not all hold 2 rows"})
+
+
 def test_tensors_and_nested_columns_are_json() -> None:
     tensor = [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}}]
     model = ModelIdentity(name="m", version="1", uri="u", signature=traffic.signature(tensor))
