@@ -86,6 +86,11 @@ class ScoringLayer:
             await self._http({**scope}, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
+        elif refusal := self._door.refusal(
+            scope, _route_path(scope)
+        ):  # of a WebSocket, which only MLflow's app refuses
+            self.champion.tally.rejected(refusal.reason)
+            await refusal.send(scope, send)
         else:
             await self.champion.app(scope, receive, send)
 

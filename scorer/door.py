@@ -49,9 +49,10 @@ class Refusal:
         return {"type": "http.response.start", "status": self.status, "headers": [*own, *self.headers]}
 
     async def send(self, scope: Scope, send: Send) -> None:
-        """Answer without a record of the request."""
-        await send(self.start(scope))
-        await send({"type": "http.response.body", "body": self.body})
+        """Answer without a record of the request, which may be one to speak WebSocket."""
+        prefix = "websocket." if scope["type"] == "websocket" else ""
+        await send({**self.start(scope), "type": f"{prefix}http.response.start"})
+        await send({"type": f"{prefix}http.response.body", "body": self.body})
 
 
 UNAUTHORIZED = Refusal(

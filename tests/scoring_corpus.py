@@ -42,6 +42,10 @@ def _split(data: list[Any], columns: tuple[str, ...] = ("a", "b"), **more: Any) 
 ROWS = [[1.0, 2.0], [3.5, -1.0]]
 RECORDS = [{"a": 1.0, "b": 2.0}, {"a": 3.5, "b": -1.0}]
 CSV = b"a,b\n1.0,2.0\n3.5,-1.0\n"
+WEBSOCKET = {
+    "connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+}  # fmt: skip
 
 
 def _forms() -> Iterator[Case]:
@@ -171,4 +175,6 @@ def _routes() -> Iterator[Case]:
         ("GET", "/ping?query=1"), ("GET", "/%70ing"),
     ):  # fmt: skip
         yield Case(f"{method} {path}", "linear", None, None, method, path)
+    for path in ("/ping", "/invocations", "/nowhere"):
+        yield Case(f"a WebSocket to {path}", "linear", None, None, "GET", path, tuple(WEBSOCKET.items()))
     yield Case("query string", "linear", _split(ROWS), path="/invocations?x=1")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import servers
 from guarded_servers import METRICS_TOKEN, RATE_LIMIT_BURST, TOKENS, GuardedServer
+from scoring_corpus import WEBSOCKET
 from scoring_servers import JSON, Answer, DriftlineServer
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -93,6 +94,16 @@ def test_who_has_no_token_is_counted_and_not_recorded(guarded: GuardedServer) ->
     assert all("x-driftline-invocation-id" not in answer.headers for answer in answers)
     assert guarded.metric(REJECTED, reason="unauthorized") == before + 20
     assert guarded.metric(durations, route="/invocations", code="401") == answered_before + 20
+
+
+@pytest.mark.parametrize("path", ["/invocations", "/nowhere", "/"])
+def test_a_websocket_asks_for_a_token_too(guarded: GuardedServer, path: str) -> None:
+    before = guarded.metric(REJECTED, reason="unauthorized")
+    refused = _nobody(guarded, "GET", path, **WEBSOCKET)
+    assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
+    assert json.loads(refused.body)["error_code"] == "UNAUTHENTICATED"
+    assert guarded.metric(REJECTED, reason="unauthorized") == before + 1
+    assert guarded.ask("GET", path, headers=WEBSOCKET).status in (403, 404, 405), "MLflow's answer, see the corpus"
 
 
 def test_who_asks_too_often_is_told_when_to_come_again_and_others_go_on(guarded: GuardedServer) -> None:
