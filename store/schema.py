@@ -215,14 +215,57 @@ quality_result = Table(
     _id(),
     _model_version(),
     Column("job_run_id", Identity, ForeignKey("job_run.id")),
-    Column("check_name", Text, nullable=False),
-    Column("column_name", Text, nullable=False),
+    Column("arm", SmallInteger, nullable=False),
+    Column("kind", Text, nullable=False),  # of finding: missing, out of range, volume ... (monitor.quality)
+    Column("side", Text, nullable=False),  # input, output; empty: the rows as a whole
+    Column("column_name", Text, nullable=False),  # empty: the rows as a whole
     Column("window_start", Timestamp, nullable=False),
     Column("window_end", Timestamp, nullable=False),
     Column("window_rows", Identity, nullable=False),
-    Column("value", Double),
-    Column("threshold", Double),
-    Column("breached", Boolean),
+    Column("observed", Double),
+    Column("expected", Double),
+    Column("threshold", Double),  # NULL where there was no verdict
+    Column("verdict", Text, nullable=False),  # breach, ok, insufficient data
+    Column("reason", Text, nullable=False),
+    Column("computed_at", Timestamp, nullable=False),
+    Index(None, "model_version_id", "computed_at"),
+    Index(None, "job_run_id"),
+)
+
+coerced_cells = Table(
+    "coerced_cells",
+    metadata,
+    _id(),
+    _model_version(),
+    Column("arm", SmallInteger, nullable=False),
+    Column("hour_start", Timestamp, nullable=False),
+    Column("writer", Text, nullable=False),  # spool uuid
+    Column("column_name", Text, nullable=False),  # of the prediction table
+    Column("coercion", Text, nullable=False),  # what was sent for what (payload.coercions)
+    Column("cells", Identity, nullable=False),
+    UniqueConstraint(
+        "model_version_id", "arm", "hour_start", "writer", "column_name", "coercion", name="uq_coerced_cells_hour"
+    ),
+    Index(None, "hour_start"),
+)
+
+multivariate_result = Table(
+    "multivariate_result",
+    metadata,
+    _id(),
+    _model_version(),
+    Column("job_run_id", Identity, ForeignKey("job_run.id")),
+    Column("reference_id", Identity, ForeignKey("reference.id"), nullable=False),
+    Column("arm", SmallInteger, nullable=False),
+    Column("window_start", Timestamp, nullable=False),
+    Column("window_end", Timestamp, nullable=False),
+    Column("window_rows", Identity, nullable=False),  # compared, at most the sample's size
+    Column("reference_rows", Identity, nullable=False),  # compared
+    Column("auc", Double),  # NULL where there was no verdict, as z
+    Column("z", Double),
+    Column("verdict", Text, nullable=False),  # drift, no drift, insufficient data
+    Column("reason", Text, nullable=False),
+    Column("columns", Text, nullable=False),  # JSON: the columns that tell live from training rows, and by how much
     Column("computed_at", Timestamp, nullable=False),
     Index(None, "model_version_id", "computed_at"),
     Index(None, "job_run_id"),
