@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from driftline.monitor.drift.phrases import number, percent, shortened, went
 from driftline.monitor.drift.wasserstein import unit
 from driftline.monitor.drift.windows import span_name
 from driftline.store.profile.columns import ProfiledColumn
@@ -16,7 +17,6 @@ LEAST_EFFECT = "the least effect worth saying"
 CHANCE = "what chance reaches if rows are independent"
 CHANCE_AND_PAST = "what chance reaches, more than like windows of the past"
 _NOTABLE_SPREAD = 1.2
-_LONGEST_NAME = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,14 @@ def value_change(profiled: ProfiledColumn, reference: Profile, window: Profile) 
 def missing_change(before: Rows, now: Rows) -> str:
     """Return how the missing share changed."""
     was, share = before.missing / before.rows, now.missing / now.rows
-    return f"missing cells {_moved(was, share)} from {_percent(was)} to {_percent(share)}"
+    return f"missing cells {went(was, share)} from {percent(was)} to {percent(share)}"
 
 
 def against_threshold(score: float, threshold: float, because: str, rows: int, span_seconds: int) -> str:
     """Return the score beside its threshold, what that is made of, and the window."""
     relation = "over" if score >= threshold else "under"
     return (
-        f"score {_number(score)} {relation} threshold {_number(threshold)} ({because}) "
+        f"score {number(score)} {relation} threshold {number(threshold)} ({because}) "
         f"at {rows:,} rows of {span_name(span_seconds)}"
     )
 
@@ -99,7 +99,7 @@ def _number_change(what: str, before: NumericCounts, now: NumericCounts) -> str:
     if not (math.isfinite(before.mean) and math.isfinite(now.mean)):
         return f"{prefix}values are too large for a mean"
     outside = (now.counts[0] + now.counts[-1]) / now.value_rows
-    tail = f", {_percent(outside)} outside the reference's range" if outside >= 0.01 else ""
+    tail = f", {percent(outside)} outside the reference's range" if outside >= 0.01 else ""
     spread = now.deviation / before.deviation if before.deviation > 0 else math.nan
     shift = abs(now.mean - before.mean)
     unit = before.deviation
@@ -109,41 +109,24 @@ def _number_change(what: str, before: NumericCounts, now: NumericCounts) -> str:
         and not 1 / _NOTABLE_SPREAD < spread < (_NOTABLE_SPREAD)
     ):
         verb = "grew" if spread > 1 else "shrank"
-        return f"{prefix}spread {verb} from {_number(unit)} to {_number(now.deviation)}{tail}"
-    if _number(now.mean) == _number(before.mean):
-        return f"{prefix}mean stayed at {_number(now.mean)}{tail}"
-    return f"{prefix}mean {_moved(before.mean, now.mean)} from {_number(before.mean)} to {_number(now.mean)}{tail}"
+        return f"{prefix}spread {verb} from {number(unit)} to {number(now.deviation)}{tail}"
+    if number(now.mean) == number(before.mean):
+        return f"{prefix}mean stayed at {number(now.mean)}{tail}"
+    return f"{prefix}mean {went(before.mean, now.mean)} from {number(before.mean)} to {number(now.mean)}{tail}"
 
 
 def _category_change(profiled: ProfiledColumn, reference: Profile, window: Profile) -> str:
     before, now = (p.categories(profiled.column.column_name) for p in (reference, window))
     unseen_before, unseen = before.unseen / before.value_rows, now.unseen / now.value_rows
     was, share = before.counts / before.value_rows, now.counts / now.value_rows
-    moved = int(np.argmax(np.abs(share - was)))
-    if unseen - unseen_before > abs(share[moved] - was[moved]):
+    most = int(np.argmax(np.abs(share - was)))
+    if unseen - unseen_before > abs(share[most] - was[most]):
         if profiled.kind == "text":
             return (
-                f"values besides the {len(was)} most frequent rose from {_percent(unseen_before)} to {_percent(unseen)}"
+                f"values besides the {len(was)} most frequent rose from {percent(unseen_before)} to {percent(unseen)}"
             )
-        return f"{_percent(unseen)} of the values are in no category of the reference"
-    name = before.categories[moved]
-    name = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
-    if _percent(was[moved]) == _percent(share[moved]):
-        return f"share of '{name}' stayed at {_percent(share[moved])}"
-    return (
-        f"share of '{name}' {_moved(was[moved], share[moved])} from {_percent(was[moved])} to {_percent(share[moved])}"
-    )
-
-
-def _moved(before: float, now: float) -> str:
-    return "rose" if now > before else "fell" if now < before else "stayed"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
-
-
-def _number(value: float) -> str:
-    if math.isfinite(value) and value == int(value) and abs(value) < 1e6:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3g}"
+        return f"{percent(unseen)} of the values are in no category of the reference"
+    name = shortened(before.categories[most])
+    if percent(was[most]) == percent(share[most]):
+        return f"share of '{name}' stayed at {percent(share[most])}"
+    return f"share of '{name}' {went(was[most], share[most])} from {percent(was[most])} to {percent(share[most])}"
