@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 
 from driftline.scorer.children import start_tied
+from driftline.store.loader.meter import LoaderMeter
 
 _PROGRAM = (sys.executable, "-P", "-m", "driftline.store.loader.process")
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
@@ -23,9 +24,16 @@ _log = logging.getLogger("driftline.scorer")
 
 
 class LoaderChild:
-    """One loader at a time; ``tend`` is called now and then from the parent's loop."""
+    """One loader at a time; ``tend`` is called now and then from the parent's loop.
+
+    Attributes:
+        starts: how often one was started.
+        meter: what all of them counted.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
+        self.starts = 0
+        self.meter = LoaderMeter.create()
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = self._start_at = 0.0
@@ -44,9 +52,15 @@ class LoaderChild:
             )
             self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
         if self._process is None and now >= self._start_at:
-            self._process = start_tied(_PROGRAM, self._environment)
+            self._process = start_tied((*_PROGRAM, str(self.meter.path)), self._environment)
             self._started_at = now
+            self.starts += 1
         return max(0.0, self._start_at - now) if self._process is None else _LONGEST_PAUSE_SECONDS
+
+    @property
+    def is_up(self) -> bool:
+        """Whether one runs, as far as was seen when it was last tended."""
+        return self._process is not None
 
     def drain(self, seconds: float) -> None:
         """Ask the loader to load what the spool holds and to end; after ``seconds`` and a grace, end it."""

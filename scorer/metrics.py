@@ -16,7 +16,9 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
+from driftline.scorer.loader_child import LoaderChild
 from driftline.scorer.registry_watch import RegistryWatch
 from driftline.scorer.rollout import Swaps
 from driftline.scorer.spool_watch import SpoolWatch, TeeState
@@ -24,6 +26,8 @@ from driftline.scorer.tally import BUCKETS_US, TallySheet, Totals, sum_of
 from driftline.scorer.version_book import BookedVersion, VersionBook
 from driftline.store.metric_catalogue import CataloguedMetric, load_catalogue
 from driftline.store.records import MICROSECONDS, Arm, ModelIdentity
+from driftline.store.spool.pending_gaps import REASONS
+from driftline.store.spool.record import DAMAGED
 
 _PREFIX = "driftline_scorer_"
 _ENCODE_ERROR = "encode_error"
@@ -41,10 +45,11 @@ class ScorerCollector(Collector):
     out those that a challenger scored for nobody.
     """
 
-    def __init__(self, book: VersionBook, registry: RegistryWatch, watch: SpoolWatch) -> None:
+    def __init__(self, book: VersionBook, registry: RegistryWatch, watch: SpoolWatch, loader: LoaderChild) -> None:
         self._book = book
         self._registry = registry
         self._watch = watch
+        self._loader = loader
         self._catalogue = load_catalogue()
         self._name = {"model_name": registry.rollouts[0].proven.identity.name}
 
@@ -66,6 +71,7 @@ class ScorerCollector(Collector):
         skipped = [(_labels(name), totals.skipped) for name, totals in names.items()]
         yield self._family("shadow_skipped_requests_total", skipped)
         yield from self._about_tee(sum_of(each.sheet for each in self._book), self._watch.state)
+        yield from self._about_loader()
 
     def _about_models(
         self, versions: Mapping[tuple[str, str], Totals], names: Mapping[str, Totals]
@@ -73,8 +79,14 @@ class ScorerCollector(Collector):
         starting = {(i.name, i.version) for i in (rollout.proven.identity for rollout in self._registry.rollouts)}
         newest = {(each.identity.name, each.version): each.identity for each in self._book}
         served = [(newest[key], totals) for key, totals in versions.items() if totals.ready or key in starting]
+        arms = {
+            (each.arm.name.lower(), each.identity.name, each.version): each.identity
+            for each in self._book
+            if each.serving_workers or (each.identity.name, each.version) in starting
+        }
         info = [
-            ({**_labels(i.name, i.version), "model_alias": i.alias or "", "flavor": i.flavor}, 1) for i, _ in served
+            ({**_labels(i.name, i.version), "model_alias": i.alias or "", "flavor": i.flavor, "arm": arm}, 1)
+            for (arm, _, _), i in arms.items()
         ]
         loaded = [(_labels(i.name, i.version), _seconds(totals.loaded_at_us)) for i, totals in served]
         created = [(_labels(i.name, i.version), _seconds(i.created_at_us or 0)) for i, _ in served]
@@ -113,7 +125,18 @@ class ScorerCollector(Collector):
             ],
             MICROSECONDS,
         )
-        yield self._family("predictions_total", [(_labels(*key), totals.rows) for key, totals in versions.items()])
+        yield self._predictions(versions)
+
+    def _predictions(self, versions: Mapping[tuple[str, str], Totals]) -> Metric:
+        """Return the rows by version; an exemplar leads to the run that trained the version."""
+        entry = self._catalogue[_PREFIX + "predictions_total"]
+        runs = {(each.identity.name, each.version): each.identity.run_id for each in self._book}
+        family = CounterMetricFamily(entry.name, entry.help, labels=entry.labels)
+        for key, totals in versions.items():
+            run, at = runs[key], _seconds(totals.last_prediction_us)
+            exemplar = Exemplar({"mlflow_run_id": run}, 1.0, at) if run and at else None
+            family.add_metric(_ordered(entry, _labels(*key)), totals.rows, exemplar=exemplar)
+        return family
 
     def _about_requests(self, names: Mapping[str, Totals]) -> Iterator[Metric]:
         yield self._histogram(
@@ -144,7 +167,9 @@ class ScorerCollector(Collector):
         yield self._family("last_prediction_timestamp_seconds", newest)
 
     def _about_tee(self, totals: Totals, state: TeeState) -> Iterator[Metric]:
-        dropped = {**state.dropped, _ENCODE_ERROR: totals.tee_failed, _NO_SPOOL: totals.tee_unspooled}
+        # Before the books are read a reason has no 0 that its true count, once known, would seem to have risen from.
+        known = dict.fromkeys([*REASONS, DAMAGED], 0) if state.books_known else {}
+        dropped = {**known, **state.dropped, _ENCODE_ERROR: totals.tee_failed, _NO_SPOOL: totals.tee_unspooled}
         results = {"enqueued": totals.enqueued, "dropped": sum(state.dropped.values())}
         if state.books_known:
             results["answered"] = state.answered
@@ -159,6 +184,17 @@ class ScorerCollector(Collector):
         yield self._family("spool_bytes", [({}, state.bytes)])
         yield self._family("spool_limit_bytes", [({}, state.limit_bytes)])
         yield self._family("spool_available_bytes", [({}, state.available_bytes)])
+
+    def _about_loader(self) -> Iterator[Metric]:
+        meter = self._loader.meter
+        durations = meter.durations
+        yield self._family("loader_up", [({}, self._loader.is_up)])
+        yield self._family("loader_starts_total", [({}, self._loader.starts)])
+        flushes = {"success": sum(durations.counts), "error": meter.errors}
+        yield self._family("tee_flushes_total", [({"result": r}, n) for r, n in flushes.items()])
+        counted = ({}, durations.bounds, durations.counts, durations.sum)
+        yield self._histogram("tee_flush_duration_seconds", [counted], MICROSECONDS)
+        yield self._family("tee_last_success_timestamp_seconds", [({}, _seconds(meter.last_success_us))])
 
     def _family(self, short: str, samples: Samples) -> Metric:
         entry = self._catalogue[_PREFIX + short]

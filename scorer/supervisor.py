@@ -99,7 +99,8 @@ def serve(options: ServeOptions) -> int:
     board, reports = OrderBoard.create(), ReportPipe.create()
     registry = _follow_registry(options, sources, fetch, book, board, reports)
     watch = SpoolWatch(options.base.store_url, options.base.spool_folder, options.spool)
-    collector = ScorerCollector(book, registry, watch)
+    loader = LoaderChild({**os.environ, **_settings_of_children(options), "DRIFTLINE_STORE": options.base.store_url})
+    collector = ScorerCollector(book, registry, watch, loader)
     with (
         fetched,
         Signals() as signals,
@@ -107,9 +108,6 @@ def serve(options: ServeOptions) -> int:
         watch.running(options.scorer.state_poll_seconds),
         registry.running(),
     ):
-        loader = LoaderChild(
-            {**os.environ, **_settings_of_children(options), "DRIFTLINE_STORE": options.base.store_url}
-        )
         loader.tend()
         _log.info(
             "every request is kept in %s; metrics on http%s://%s:%d/metrics",

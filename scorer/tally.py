@@ -23,16 +23,9 @@ from typing import Literal, Self, get_args
 
 from driftline.scorer.answers import REJECTIONS, Rejection
 from driftline.scorer.children import lives
-from driftline.scorer.histograms import (
-    ROW_BUCKETS,
-    STAGE_BUCKETS_US,
-    STAGES,
-    HistogramTotal,
-    Stage,
-    histogram_words,
-    observe,
-)
+from driftline.scorer.histograms import ROW_BUCKETS, STAGE_BUCKETS_US, STAGES, Stage
 from driftline.store.errors import DriftlineError
+from driftline.store.shared_histogram import HistogramTotal, histogram_words, observe
 
 BUCKETS_US = (
     1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,

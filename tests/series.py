@@ -22,6 +22,7 @@ LABEL_VALUES = {
     "model_version": ("3",),
     "model_alias": ("champion",),
     "flavor": ("sklearn",),
+    "arm": ("champion",),
     "route": ("/invocations", "/ping"),
     "code": ("200", "400", "500"),
     "check": ("drift",),
@@ -45,6 +46,7 @@ BY_METRIC = {
     "driftline_scorer_tee_pending_records": {"stage": ("memory", "spool")},
     "driftline_scorer_stage_duration_seconds": {"stage": ("parse", "predict", "encode", "tee")},
     "driftline_scorer_batching_workers": {"state": ("off", "on", "refused", "stopped")},
+    "driftline_scorer_tee_flushes_total": {"result": ("success", "error")},
     "driftline_scorer_model_swaps_total": {"result": ("success", "error")},
     "driftline_monitor_job_runs_total": {"result": ("success", "error", "insufficient_data")},
     "driftline_monitor_features": {"state": ("monitored", "drifted", "dropped")},
@@ -104,7 +106,7 @@ def _value(metric: CataloguedMetric, at: float, drifted: bool) -> float:
         return at - 60
     if metric.type == "counter":
         return float(int(at) % 1_000_000) * 2
-    return 1.0 if metric.name.endswith("_info") or "ready" in metric.name else 0.0
+    return 1.0 if metric.name.endswith(("_info", "_up", "_ready")) else 0.0
 
 
 class Page(Collector):

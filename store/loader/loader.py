@@ -22,6 +22,7 @@ from driftline.store import partitions
 from driftline.store.errors import SpoolError
 from driftline.store.events import load_events
 from driftline.store.failures import cause, describe, is_store_trouble, next_step
+from driftline.store.loader.meter import LoaderMeter
 from driftline.store.loader.settings import LoaderSettings
 from driftline.store.loader.spool_loading import LoadReport, SpoolLoading
 from driftline.store.records import now_us
@@ -37,12 +38,19 @@ _ADOPTION_SECONDS = 1.0
 
 
 class Loader:
-    """Loads the spools under one folder; used by one thread."""
+    """Loads the spools under one folder; used by one thread.
 
-    def __init__(self, engine: Engine, spool_folder: Path, settings: LoaderSettings) -> None:
+    Args:
+        meter: where batches are counted, for whoever shows it.
+    """
+
+    def __init__(
+        self, engine: Engine, spool_folder: Path, settings: LoaderSettings, meter: LoaderMeter | None = None
+    ) -> None:
         self._engine = engine
         self._folder = spool_folder
         self._settings = settings
+        self._meter = meter or LoaderMeter.create()
         self._loading: dict[Path, SpoolLoading] = {}
         self._upkeep_at = self._adoption_at = float("-inf")
         self._troubled: set[Path] = set()
@@ -74,6 +82,7 @@ class Loader:
                 if not is_store_trouble(error):
                     raise
                 self._begin_anew()
+                self._meter.failed()
                 if not away:
                     _log.warning(
                         "the store does not take rows, the spool keeps them: %s (%s): %s; it is tried again and again",
@@ -109,14 +118,18 @@ class Loader:
         try:
             if path not in self._loading:
                 self._loading[path] = SpoolLoading(self._engine, path, self._settings)
+            began = time.monotonic_ns()
             report = self._loading[path].load_batch()
-            if not report.moved and remove_loaded(path):
+            if report.moved:
+                self._meter.flushed((time.monotonic_ns() - began) // 1000, now_us())
+            elif remove_loaded(path):
                 del self._loading[path]
         except Exception as error:
             self._loading.pop(path, None)
             if is_store_trouble(error):
                 raise
             if path.exists():  # else another loader has loaded and removed it
+                self._meter.failed()
                 self._report_once(path, error)
             return LoadReport()
         self._troubled.discard(path)

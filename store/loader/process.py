@@ -1,5 +1,7 @@
 """The loader's process: ``python -m driftline.store.loader.process``, started and watched by ``driftline serve``.
 
+Its one argument, where it has one, is the memory in which it counts its batches (``meter``).
+
 Invariants
 ----------
 - One loader per spool folder: it holds ``flock`` on ``LOADER.lock`` there, and waits for it while another lives.
@@ -21,6 +23,7 @@ from typing import IO
 from driftline.store.engine import open_engine
 from driftline.store.errors import DriftlineError, SpoolError
 from driftline.store.loader.loader import Loader
+from driftline.store.loader.meter import LoaderMeter
 from driftline.store.loader.settings import LoaderSettings
 from driftline.store.settings import load_base, load_section
 from driftline.store.spool.file_system import refuse_network
@@ -58,7 +61,8 @@ def main() -> int:
         upkeep = Upkeep(base.spool_folder, load_section(SpoolSettings, "spool"))
         with lock, upkeep.running():
             engine = open_engine(base.store_url, probe=False)
-            Loader(engine, base.spool_folder, settings).run(stop)
+            meter = LoaderMeter.attach(Path(sys.argv[1])) if len(sys.argv) > 1 else None
+            Loader(engine, base.spool_folder, settings, meter).run(stop)
             engine.dispose()
     except DriftlineError as error:
         _log.error("%s", error)

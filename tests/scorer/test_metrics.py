@@ -1,14 +1,18 @@
 """The metrics endpoint: Prometheus takes it, and it says what the catalogue says."""
 
+import os
+import signal
 import subprocess
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 import servers
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from scoring_servers import DriftlineServer, ScoringServer
+from serve_rig import loader_of, serving
 
 from driftline.store.metric_catalogue import catalogue_mismatches
 
@@ -49,6 +53,40 @@ def test_openmetrics_is_served_to_those_who_ask_for_it(server: DriftlineServer) 
     with urllib.request.urlopen(request) as answer:
         assert answer.headers["content-type"].startswith("application/openmetrics-text")
         assert list(parse_openmetrics(answer.read().decode()))
+
+
+def test_rows_lead_to_the_run_that_trained_the_model(
+    server: DriftlineServer, model_ids: dict[str, dict[str, str]]
+) -> None:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{server.metrics_port}/metrics", headers={"Accept": "application/openmetrics-text"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        families = list(parse_openmetrics(answer.read().decode()))
+    (rows,) = [s for f in families for s in f.samples if s.name == "driftline_scorer_predictions_total"]
+    assert rows.exemplar is not None
+    assert rows.exemplar.labels == {"mlflow_run_id": model_ids["linear"]["run_id"]}
+
+
+def test_a_killed_loaders_counts_go_on_and_its_start_is_counted(models: Path, tmp_path: Path) -> None:
+    with serving(models, tmp_path / "home", f"sqlite:///{tmp_path / 'store.sqlite'}") as server:
+
+        def stored() -> float:
+            return server.metric("driftline_scorer_tee_flushes_total", result="success")
+
+        assert server.metric("driftline_scorer_loader_up") == 1
+        for starts in (1, 2):
+            before = stored()
+            server.score(GOOD)
+            servers.wait_until(lambda seen=before: stored() > seen, what="no batch was counted")
+            assert server.metric("driftline_scorer_tee_last_success_timestamp_seconds") > 0
+            assert server.metric("driftline_scorer_loader_starts_total") == starts
+            loader = loader_of(server)
+            assert loader is not None
+            os.kill(loader, signal.SIGKILL)
+            servers.wait_until(
+                lambda seen=starts: server.metric("driftline_scorer_loader_starts_total") > seen, what="no new loader"
+            )
 
 
 def test_the_scoring_port_has_no_metrics(server: DriftlineServer) -> None:
