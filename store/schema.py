@@ -174,6 +174,8 @@ drift_result = Table(
     Column("reference_missing_share", Double),
     Column("unseen_share", Double),
     Column("out_of_range_share", Double),
+    Column("picture", Text),  # JSON of a drifted column: shares of training and window over a few bars, and in words
+    Column("importance", Double),  # share of what the model relies on; NULL where that is not known
     Column("computed_at", Timestamp, nullable=False),
     Index(None, "model_version_id", "computed_at"),
     Index(None, "model_version_id", "column_name", "computed_at"),
