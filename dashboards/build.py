@@ -8,7 +8,10 @@ from pathlib import Path
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from driftline.dashboards.drift_dashboard import drift_dashboard
+from driftline.dashboards.fleet_dashboard import fleet_dashboard
 from driftline.dashboards.model_dashboard import model_dashboard
+from driftline.dashboards.pipeline_dashboard import pipeline_dashboard
 from driftline.dashboards.runbook_dashboard import runbook_dashboard
 
 FOLDER = Path(__file__).parent
@@ -21,7 +24,7 @@ def encode(board: Dashboard) -> str:
 
 def dashboards() -> dict[str, str]:
     """Return file name -> JSON text of all dashboards."""
-    boards = (model_dashboard(), runbook_dashboard())
+    boards = (fleet_dashboard(), model_dashboard(), drift_dashboard(), pipeline_dashboard(), runbook_dashboard())
     return {f"{board.build().uid}.json": encode(board) for board in boards}
 
 

@@ -3,21 +3,48 @@
 The SDK's own panels hide the legend; these show it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, statetimeline, timeseries
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    dashboard,
+    heatmap,
+    prometheus,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models import heatmap as heatmap_options
+from grafana_foundation_sdk.models import prometheus as prometheus_options
 
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 Query = tuple[str, str]  # PromQL, legend
-Panel = timeseries.Panel | stat.Panel | statetimeline.Panel | bargauge.Panel
+Panel = timeseries.Panel | stat.Panel | statetimeline.Panel | bargauge.Panel | heatmap.Panel | table.Panel
+DRIFT_TEXTS = {"0": ("no drift", "green"), "1": ("drift", "red")}
 
 
 def lines(
-    title: str, description: str, unit: str, *queries: Query, span: int = 12, limit_in: str | None = None
+    title: str,
+    description: str,
+    unit: str,
+    *queries: Query,
+    span: int = 12,
+    limit_in: str | None = None,
+    exemplars: bool = False,
 ) -> timeseries.Panel:
-    """Return a time series from 0 upwards; the series whose legend is ``limit_in`` is a dashed red line."""
+    """Return a time series from 0 upwards.
+
+    Args:
+        title, description, unit: of the panel.
+        queries: PromQL and legend of each.
+        span: columns of the 24.
+        limit_in: series whose legend this finds are dashed red lines.
+        exemplars: show the exemplars of the first query as dots.
+    """
     panel = timeseries.Panel().title(title).description(description).unit(unit).datasource(DATASOURCE)
     panel = panel.legend(_legend()).min(0).fill_opacity(8).line_width(1).show_points(options.VisibilityMode.AUTO)
     panel = panel.tooltip(common.VizTooltipOptions().mode(options.TooltipDisplayMode.MULTI)).height(8).span(span)
@@ -30,7 +57,10 @@ def lines(
                 model.DynamicConfigValue(id_val="custom.fillOpacity", value=0),
             ],
         )
-    return _with_queries(panel, queries)
+    for index, query in enumerate(queries):
+        target = _query(query, index).range()
+        panel = panel.with_target(target.exemplar(True) if exemplars and not index else target)
+    return panel
 
 
 def number(
@@ -73,7 +103,7 @@ def number(
         .span(4)
     )
     if texts:
-        panel = panel.mappings([_value_texts(texts)])
+        panel = panel.mappings([value_texts(texts)])
     return panel.with_target(_query(query, 0).instant())
 
 
@@ -82,26 +112,26 @@ def states(
 ) -> statetimeline.Panel:
     """Return one coloured band per series over time; ``texts`` names the values: value -> (text, colour)."""
     panel = statetimeline.Panel().title(title).description(description).unit("short").datasource(DATASOURCE)
-    panel = panel.legend(_legend()).mappings([_value_texts(texts)]).show_value(options.VisibilityMode.NEVER)
+    panel = panel.legend(_legend()).mappings([value_texts(texts)]).show_value(options.VisibilityMode.NEVER)
     return panel.merge_values(True).height(8).span(span).with_target(_query(query, 0))
 
 
-def bars(title: str, description: str, unit: str, query: Query, *, red_from: float) -> bargauge.Panel:
-    """Return one horizontal bar per series of now, red from ``red_from``."""
+def bars(
+    title: str, description: str, unit: str, query: Query, *, red_from: float, leads_to: str = "", span: int = 12
+) -> bargauge.Panel:
+    """Return one horizontal bar per series of now, red from ``red_from``; a click on it leads to an address."""
     steps = [model.Threshold(value=None, color="green"), model.Threshold(value=red_from, color="red")]
     panel = bargauge.Panel().title(title).description(description).unit(unit).datasource(DATASOURCE)
     panel = panel.thresholds(dashboard.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(steps))
     panel = panel.orientation(options.VizOrientation.HORIZONTAL).display_mode(options.BarGaugeDisplayMode.GRADIENT)
-    panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).min(0).height(8).span(12)
+    panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).min(0).height(8).span(span)
+    if leads_to:
+        panel = panel.data_links([dashboard.DashboardLink("Show").url(leads_to)])
     return panel.with_target(_query(query, 0).instant())
 
 
-def _legend() -> common.VizLegendOptions:
-    legend = common.VizLegendOptions().display_mode(options.LegendDisplayMode.LIST)
-    return legend.placement(options.LegendPlacement.BOTTOM).show_legend(True).calcs([])
-
-
-def _value_texts(texts: Mapping[str, tuple[str, str]]) -> model.ValueMap:
+def value_texts(texts: Mapping[str, tuple[str, str]]) -> model.ValueMap:
+    """Return the mapping that shows texts in the place of values: value -> (text, colour)."""
     results = {
         value: model.ValueMappingResult(text=text, color=color, index=i)
         for i, (value, (text, color)) in enumerate(texts.items())
@@ -109,12 +139,34 @@ def _value_texts(texts: Mapping[str, tuple[str, str]]) -> model.ValueMap:
     return model.ValueMap(options=results)
 
 
+def bucket_map(title: str, description: str, unit: str, expression: str, *, span: int = 12) -> heatmap.Panel:
+    """Return a heatmap of a histogram's buckets over time; ``expression`` keeps the label ``le``."""
+    panel = _map(title, description, span).unit("short").y_axis(heatmap.YAxisConfig().unit(unit))
+    target = _query((expression, "{{le}}"), 0).range().format(prometheus_options.PromQueryFormat.HEATMAP)
+    return panel.color(_colours("Oranges")).with_target(target)
+
+
+def share_map(title: str, description: str, query: Query, *, full: float, span: int = 24) -> heatmap.Panel:
+    """Return one row per series over time: white at half of ``full``, blue below, red above."""
+    panel = _map(title, description, span).unit("percentunit").cell_values(heatmap.CellValues().unit("percentunit"))
+    return panel.color(_colours("RdBu").reverse(True).min(0).max(full)).with_target(_query(query, 0).range())
+
+
+def _map(title: str, description: str, span: int) -> heatmap.Panel:
+    panel = heatmap.Panel().title(title).description(description).datasource(DATASOURCE).calculate(False)
+    tooltip = heatmap.HeatmapTooltip().mode(options.TooltipDisplayMode.SINGLE).show_color_scale(True)
+    return panel.cell_gap(1).show_legend().tooltip(tooltip).height(9).span(span)
+
+
+def _colours(scheme: str) -> heatmap.HeatmapColorOptions:
+    return heatmap.HeatmapColorOptions().mode(heatmap_options.HeatmapColorMode.SCHEME).scheme(scheme).steps(64)
+
+
+def _legend() -> common.VizLegendOptions:
+    legend = common.VizLegendOptions().display_mode(options.LegendDisplayMode.LIST)
+    return legend.placement(options.LegendPlacement.BOTTOM).show_legend(True).calcs([])
+
+
 def _query(query: Query, index: int) -> prometheus.Dataquery:
     expression, legend = query
     return prometheus.Dataquery().expr(expression).legend_format(legend).ref_id(chr(ord("A") + index))
-
-
-def _with_queries(panel: timeseries.Panel, queries: Sequence[Query]) -> timeseries.Panel:
-    for index, query in enumerate(queries):
-        panel = panel.with_target(_query(query, index).range())
-    return panel

@@ -2,14 +2,21 @@
 
 from typing import Any
 
-VARIABLES = {"$__rate_interval": "1m", "$__range": "30m", "$model_version": ".+", "$feature": ".+"}
+VARIABLES = {
+    "$__rate_interval": "1m", "$__range": "30m", "$model_version": ".+", "$instance": ".+", "$feature": "income",
+}  # fmt: skip
+
+
+def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the panels of a dashboard without the rows that they stand in."""
+    return [panel for panel in board["panels"] if panel["type"] != "row"]
 
 
 def expressions(board: dict[str, Any]) -> dict[str, str]:
     """Return where it stands -> expression, for all panels and annotations."""
     found = {
         f"{panel['title']} {target['refId']}": target["expr"]
-        for panel in board["panels"]
+        for panel in panels(board)
         for target in panel.get("targets", [])
     }
     return found | {each["name"]: each["expr"] for each in board.get("annotations", {}).get("list", [])}

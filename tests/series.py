@@ -66,6 +66,9 @@ STEADY = {
     "driftline_monitor_window_rows": 4000.0,
     "driftline_monitor_window_min_rows": 500.0,
     "driftline_monitor_job_last_duration_seconds": 0.4,
+    "driftline_scorer_spool_bytes": 2e6,
+    "driftline_scorer_spool_limit_bytes": 1e9,
+    "driftline_scorer_spool_available_bytes": 998e6,
 }
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 

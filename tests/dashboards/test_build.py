@@ -37,6 +37,6 @@ def test_no_key_vanishes_when_the_sdk_reads_and_writes_a_dashboard(board: dict[s
 
 def test_a_mistyped_option_would_vanish() -> None:
     board = json.loads(next(iter(build.dashboards().values())))
-    board["panels"][0]["fieldConfig"]["defaults"]["unitt"] = "s"
+    board["panels"][1]["fieldConfig"]["defaults"]["unitt"] = "s"
     again = json.loads(JSONEncoder().encode(Dashboard.from_json(board)))
     assert keys(board) - keys(again) == {".panels[].fieldConfig.defaults.unitt"}

@@ -1,0 +1,187 @@
+"""The dashboard ``driftline-drift``: which columns left the training data, how far, since when, on how many rows?"""
+
+from grafana_foundation_sdk.builders import dashboard
+
+from driftline.dashboards.board import MODEL, VERSION, board, chosen, model_variable, version_variable
+from driftline.dashboards.panels import DRIFT_TEXTS, Panel, bars, lines, number, states
+
+UID = "driftline-drift"
+FEATURE = f'{VERSION},feature="$feature"'
+ONE_FEATURE = (
+    f"/d/{UID}?${{__url_time_range}}&${{datasource:queryparam}}&${{model_name:queryparam}}&${{model_version:queryparam}}"
+    "&var-feature=${__field.labels.feature:percentencode}"
+)
+
+
+def drift_dashboard() -> dashboard.Dashboard:
+    """Return the dashboard; a click on a bar of the farthest columns shows that column below."""
+    features = chosen("feature", "Column", f"label_values(driftline_monitor_feature_drift_score{{{MODEL}}}, feature)")
+    sections = {
+        "Does it drift, and on how much data?": _verdict(),
+        "Which columns?": _columns(),
+        "How did this column move?": _column(),
+        "How much weight has the verdict?": _window(),
+    }
+    return board(
+        UID,
+        "Driftline drift",
+        "One model's drift: columns, scores against thresholds, distributions over the reference's bins.",
+        [model_variable(), version_variable(), features],
+        sections,
+        of=MODEL,
+    )
+
+
+def _verdict() -> list[Panel]:
+    def drifted(scope: str) -> str:
+        return f'max(driftline_monitor_drift_detected{{{VERSION},scope="{scope}"}})'
+
+    return [
+        number(
+            "Inputs",
+            "Verdict on the newest window of inputs.",
+            "none",
+            (drifted("dataset"), "inputs"),
+            texts=DRIFT_TEXTS,
+            empty="not judged yet",
+        ),
+        number(
+            "Predictions",
+            "Verdict on the newest window of outputs.",
+            "none",
+            (drifted("prediction"), "predictions"),
+            texts=DRIFT_TEXTS,
+            empty="not judged yet",
+        ),
+        number(
+            "Columns drifted",
+            "Of the judged input columns, how many are above their thresholds.",
+            "short",
+            (f'max(driftline_monitor_features{{{MODEL},state="drifted"}})', "columns"),
+        ),
+        number(
+            "Windows in a row",
+            "Drifted windows up to the newest; one alone may be chance.",
+            "short",
+            (f"max(driftline_monitor_drift_consecutive_windows{{{VERSION}}})", "windows"),
+        ),
+        number(
+            "Rows in the window",
+            "Rows that the newest verdict rests on.",
+            "short",
+            (f'max(driftline_monitor_window_rows{{{MODEL},dataset="current"}})', "rows"),
+        ),
+        number(
+            "Age of the window's end",
+            "Since the newest row that was judged.",
+            "s",
+            (f"time() - max(driftline_monitor_window_end_timestamp_seconds{{{MODEL}}} > 0)", "age"),
+            empty="not judged yet",
+        ),
+    ]
+
+
+def _columns() -> list[Panel]:
+    def ratio(at: str = "") -> str:
+        score = f"max by (feature, model_version) (driftline_monitor_feature_drift_score{{{VERSION}}}{at})"
+        limit = f"max by (feature, model_version) (driftline_monitor_feature_drift_threshold{{{VERSION}}}{at})"
+        return f"max by (feature) ({score} / {limit})"
+
+    return [
+        bars(
+            "Columns nearest to or above their threshold",
+            "Score as a multiple of the column's own threshold, newest window; 1 is the limit. A click shows one.",
+            "suffix:x",
+            (f"sort_desc(topk(10, {ratio()}))", "{{feature}}"),
+            red_from=1,
+            leads_to=ONE_FEATURE,
+            span=8,
+        ),
+        states(
+            "Drift by column",
+            "Verdict on each column, window by window; the 20 that are farthest at the end of the shown time.",
+            (
+                f"max by (feature) (driftline_monitor_feature_drift_detected{{{VERSION}}})"
+                f" and on (feature) topk(20, {ratio(' @ end()')})",
+                "{{feature}}",
+            ),
+            DRIFT_TEXTS,
+            span=8,
+        ),
+        lines(
+            "Share of columns drifted",
+            "Above the limit the data set as a whole counts as drifted.",
+            "percentunit",
+            (f"max by (model_version) (driftline_monitor_drift_share_ratio{{{VERSION}}})", "v{{model_version}}"),
+            (
+                f"max by (model_version) (driftline_monitor_drift_share_threshold_ratio{{{VERSION}}})",
+                "limit v{{model_version}}",
+            ),
+            limit_in="^limit",
+            span=8,
+        ),
+    ]
+
+
+def _column() -> list[Panel]:
+    score = f"driftline_monitor_feature_drift_score{{{FEATURE}}}"
+    limit = f"driftline_monitor_feature_drift_threshold{{{FEATURE}}}"
+    missing = f"max by (dataset) (driftline_monitor_feature_missing_ratio{{{FEATURE}}})"
+    unexpected = f"max by (kind) (driftline_monitor_feature_unexpected_ratio{{{FEATURE}}})"
+    return [
+        lines(
+            "Score and threshold of $feature",
+            "Distance between live data and training data, and its limit for this window's size.",
+            "none",
+            (f"max by (model_version, method) ({score})", "v{{model_version}} ({{method}})"),
+            (f"max by (model_version) ({limit})", "threshold v{{model_version}}"),
+            limit_in="^threshold",
+            span=8,
+        ),
+        lines(
+            "Missing values of $feature",
+            "Share in the window (current) and in the training data (reference).",
+            "percentunit",
+            (missing, "{{dataset}}"),
+            limit_in="^reference",
+            span=8,
+        ),
+        lines(
+            "Unexpected values of $feature",
+            "Share out of the training data's range, or of categories it does not have.",
+            "percentunit",
+            (unexpected, "{{kind}}"),
+            span=8,
+        ),
+    ]
+
+
+def _window() -> list[Panel]:
+    return [
+        lines(
+            "Rows in the window over time",
+            "Below the minimum a window gets no verdict.",
+            "short",
+            (f'max(driftline_monitor_window_rows{{{MODEL},dataset="current"}})', "rows"),
+            (f"max(driftline_monitor_window_min_rows{{{MODEL}}})", "minimum"),
+            limit_in="^minimum",
+            span=8,
+        ),
+        lines(
+            "Drifted windows in a row",
+            "The alert on drift wants two, so that one odd window wakes nobody.",
+            "short",
+            (
+                f"max by (model_version, scope) (driftline_monitor_drift_consecutive_windows{{{VERSION}}})",
+                "v{{model_version}} {{scope}}",
+            ),
+            span=8,
+        ),
+        lines(
+            "Columns by state",
+            "dropped: over max_features, judged and stored but without series here.",
+            "short",
+            (f"max by (state) (driftline_monitor_features{{{MODEL}}})", "{{state}}"),
+            span=8,
+        ),
+    ]
