@@ -32,12 +32,12 @@ def parse_spans(text: str) -> tuple[int, ...]:
 
 
 def span_name(seconds: int) -> str:
-    """Return a span as people write it: ``6 h``, ``7 d``; a day is ``24 h``."""
-    unit, name = next(
-        (u, n) for u, n in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-        if seconds % u == 0 and seconds >= (2 * u if n == "d" else u)
-    )  # fmt: skip
-    return f"{seconds // unit} {name}"
+    """Return a span as people write it, to a percent: ``6 h``, ``7 d``; a day is ``24 h``."""
+    for unit, least, name in ((86_400, 2, "d"), (3600, 1, "h"), (60, 1, "min")):
+        number = round(seconds / unit)
+        if number >= least and abs(seconds - number * unit) <= seconds / 100:
+            return f"{number} {name}"
+    return f"{seconds} s"
 
 
 def chances_per_month(span_seconds: float, interval_seconds: float, level: float) -> float:

@@ -20,6 +20,15 @@ def test_spans_are_read_in_rising_order_and_named() -> None:
             parse_spans(wrong)
 
 
+def test_a_span_is_named_to_a_percent_as_windows_begin_with_whole_minutes() -> None:
+    assert [span_name(s) for s in (24 * HOUR + 53, 7 * 24 * HOUR + 59, HOUR - 30, 5000)] == [
+        "24 h",
+        "7 d",
+        "1 h",
+        "83 min",
+    ]
+
+
 def test_windows_that_do_not_overlap_are_chances_each_and_others_fewer() -> None:
     assert chances_per_month(HOUR, HOUR, 4.0) == pytest.approx(720, rel=0.1)
     assert chances_per_month(HOUR, 6 * HOUR, 4.0) == pytest.approx(120)
