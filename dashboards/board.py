@@ -16,6 +16,7 @@ MONITOR = "http://localhost:9108"
 MODEL = 'model_name="$model_name"'
 MODELS = 'model_name=~"$model_name"'
 VERSION = f'{MODEL},model_version=~"$model_version"'
+SCORER = 'job="driftline-scorer",instance=~"$instance"'
 STALE_INTERVALS = 2.5  # as the alerts have it
 Variable = dashboard.DatasourceVariable | dashboard.QueryVariable
 
@@ -88,11 +89,11 @@ def model_variable(*, many: bool = False) -> dashboard.QueryVariable:
     return chosen("model_name", "Model", "label_values(driftline_scorer_model_info, model_name)", many=many)
 
 
-def version_variable() -> dashboard.QueryVariable:
-    """Return the variable of versions: champion, canary and challenger are told apart by it."""
-    return chosen(
-        "model_version", "Version", f"label_values(driftline_scorer_model_info{{{MODEL}}}, model_version)", many=True
-    )
+def version_variables() -> list[dashboard.QueryVariable]:
+    """Return the variables of arm and version; the choice of arms narrows the versions, which all queries ask for."""
+    arms = f"label_values(driftline_scorer_model_info{{{MODEL}}}, arm)"
+    versions = f'label_values(driftline_scorer_model_info{{{MODEL},arm=~"$arm"}}, model_version)'
+    return [chosen("arm", "Arm", arms, many=True), chosen("model_version", "Version", versions, many=True)]
 
 
 def age_of(metric: str, selector: str, by: str) -> str:

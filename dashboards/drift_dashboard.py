@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.builders import dashboard
 
-from driftline.dashboards.board import MODEL, VERSION, board, chosen, model_variable, version_variable
+from driftline.dashboards.board import MODEL, VERSION, board, chosen, model_variable, version_variables
 from driftline.dashboards.panels import DRIFT_TEXTS, Panel, bars, lines, number, states
 
 UID = "driftline-drift"
@@ -26,7 +26,7 @@ def drift_dashboard() -> dashboard.Dashboard:
         UID,
         "Driftline drift",
         "One model's drift: columns, scores against thresholds, distributions over the reference's bins.",
-        [model_variable(), version_variable(), features],
+        [model_variable(), *version_variables(), features],
         sections,
         of=MODEL,
     )

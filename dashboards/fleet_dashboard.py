@@ -82,7 +82,7 @@ def _models() -> Panel:
     age = job_age(f'{MODELS},check="drift"', "model_name")
     in_sync = f"min by (model_name) (driftline_scorer_model_in_sync{{{MODELS}}})"
     columns = [
-        Column("", "short", f"max by (model_name, model_version, model_alias) ({SERVED})"),
+        Column("", "short", f"max by (model_name, model_version, model_alias, arm) ({SERVED})"),
         Column("Rows/s", "rowsps", ROWS),
         Column(
             "p99",
@@ -106,7 +106,9 @@ def _models() -> Panel:
             texts={"0": ("no", "red"), "1": ("yes", "green")},
         ),
     ]
-    text = "One row per model and served version; a canary has its own. Drift is the newest window's verdict."
+    text = (
+        "One row per model and served version; canary and shadow have their own. Drift is the newest window's verdict."
+    )
     return model_table("Models and versions", text, columns, ONE_MODEL)
 
 

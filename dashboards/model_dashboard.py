@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.builders import dashboard
 
-from driftline.dashboards.board import MODEL, STALE_INTERVALS, VERSION, age_of, board, model_variable, version_variable
+from driftline.dashboards.board import MODEL, STALE_INTERVALS, VERSION, age_of, board, model_variable, version_variables
 from driftline.dashboards.panels import DRIFT_TEXTS, Panel, bucket_map, lines, number, states
 
 UID = "driftline-model"
@@ -24,7 +24,7 @@ def model_dashboard() -> dashboard.Dashboard:
         UID,
         "Driftline model",
         "One model: versions, traffic, latency, refusals, drift verdict.",
-        [model_variable(), version_variable()],
+        [model_variable(), *version_variables()],
         sections,
         of=MODEL,
     )
@@ -34,11 +34,11 @@ def _now() -> list[Panel]:
     return [
         number(
             "Served version",
-            "Version and registry alias that the scorer has loaded.",
+            "Version, registry alias and arm (champion, canary, shadow) of what the scorers have loaded.",
             "none",
             (
-                f"max by (model_version, model_alias) (driftline_scorer_model_info{{{VERSION}}})",
-                "v{{model_version}} {{model_alias}}",
+                f"max by (model_version, model_alias, arm) (driftline_scorer_model_info{{{VERSION}}})",
+                "v{{model_version}} {{model_alias}} {{arm}}",
             ),
             shows_name=True,
         ),
@@ -141,15 +141,24 @@ def _answers() -> list[Panel]:
 
 def _versions() -> list[Panel]:
     rows = f"sum by (model_version) (rate(driftline_scorer_predictions_total{{{VERSION}}}[$__rate_interval]))"
+    arms = f"max by (model_version, arm) (driftline_scorer_model_info{{{VERSION}}})"
     swaps = f"sum by (result) (increase(driftline_scorer_model_swaps_total{{{MODEL}}}[$__rate_interval]))"
     loaded = age_of("driftline_scorer_model_loaded_timestamp_seconds", VERSION, "model_version")
     created = age_of("driftline_scorer_model_created_timestamp_seconds", VERSION, "model_version")
     return [
         lines(
             "Rows scored by version",
-            "Predictions; champion and canary are lines of their own.",
+            "Predictions; champion, canary and shadow are lines of their own.",
             "rowsps",
             (rows, "v{{model_version}}"),
+            span=6,
+        ),
+        states(
+            "Versions by arm",
+            "Which version stood in which arm, and when.",
+            (arms, "v{{model_version}} {{arm}}"),
+            {"1": ("loaded", "green")},
+            span=6,
         ),
         lines(
             "Swaps",

@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models import prometheus as prometheus_options
 
 from driftline.dashboards.panels import DATASOURCE, value_texts
 
-KEYS = {"model_name": "Model", "model_version": "Version", "model_alias": "Alias"}
+KEYS = {"model_name": "Model", "model_version": "Version", "model_alias": "Alias", "arm": "Arm"}
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Column:
     Attributes:
         header: what stands above it; empty: the query only brings rows, its value is not shown.
         unit: Grafana's name of the unit.
-        expression: PromQL that keeps ``model_name`` and ``model_version``, the first column's ``model_alias`` too.
+        expression: PromQL that keeps ``model_name`` and ``model_version``, the first column's the other keys too.
         red_from: value from which the text is red.
         texts: what to show in the place of a value: value -> (text, colour).
     """

@@ -24,6 +24,7 @@ from grafana_foundation_sdk.models import prometheus as prometheus_options
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 Query = tuple[str, str]  # PromQL, legend
 Panel = timeseries.Panel | stat.Panel | statetimeline.Panel | bargauge.Panel | heatmap.Panel | table.Panel
+UP_OR_DOWN = {"0": ("down", "red"), "1": ("up", "green")}
 DRIFT_TEXTS = {"0": ("no drift", "green"), "1": ("drift", "red")}
 
 

@@ -2,15 +2,14 @@
 
 from grafana_foundation_sdk.builders import dashboard
 
-from driftline.dashboards.board import MODELS, STALE_INTERVALS, age_of, board, chosen, job_age, model_variable
-from driftline.dashboards.panels import Panel, lines, number, states
+from driftline.dashboards.board import MODELS, SCORER, age_of, board, chosen, model_variable
+from driftline.dashboards.monitor_panels import job_panels, scrape_panels, staleness_panels
+from driftline.dashboards.panels import UP_OR_DOWN, Panel, lines, number, states
 
 UID = "driftline-pipeline"
-SCORER = 'job="driftline-scorer",instance=~"$instance"'
 RECORDS = f"driftline_scorer_tee_records_total{{{SCORER}}}"
 PENDING = f"driftline_scorer_tee_pending_records{{{SCORER}}}"
 OLDEST = f"time() - (driftline_scorer_tee_oldest_pending_timestamp_seconds{{{SCORER}}} > 0)"
-UP_OR_DOWN = {"0": ("down", "red"), "1": ("up", "green")}
 
 
 def pipeline_dashboard() -> dashboard.Dashboard:
@@ -19,9 +18,10 @@ def pipeline_dashboard() -> dashboard.Dashboard:
     sections = {
         "Is every answer captured?": _capture_now(),
         "Where do records wait, and where are they lost?": _capture(),
-        "Do the jobs run, and on time?": _jobs(),
-        "How old is what is shown?": _staleness(),
-        "Does Prometheus see everything?": _scrapes(),
+        "Does the loader keep up?": _loader(),
+        "Do the jobs run, and on time?": job_panels(),
+        "How old is what is shown?": staleness_panels(),
+        "Does Prometheus see everything?": scrape_panels(),
     }
     return board(
         UID,
@@ -137,123 +137,39 @@ def _capture() -> list[Panel]:
     ]
 
 
-def _jobs() -> list[Panel]:
-    by = "by (model_name, check)"
-    interval = f"max {by} (driftline_monitor_job_interval_seconds)"
-    legend = "{{model_name}} {{check}}"
-    runs = "driftline_monitor_job_runs_total"
-    return [
-        lines(
-            "Age of the last success, in intervals",
-            "Of the 15 latest jobs; beyond 2.5 a job counts as stale. Jobs about the whole store have no model.",
-            "suffix: intervals",
-            (f"topk(15, ({job_age('', 'model_name, check')}) / {interval})", legend),
-            (f"{STALE_INTERVALS} + 0 * max(driftline_monitor_job_interval_seconds)", "limit"),
-            limit_in="^limit",
-            span=8,
-        ),
-        lines(
-            "Runs by result",
-            "insufficient_data: too few rows for a verdict, which is no fault.",
-            "cpm",
-            (f"60 * sum by (check, result) (rate({runs}[$__rate_interval]))", "{{check}} {{result}}"),
-            span=8,
-        ),
-        lines(
-            "Failures in a row",
-            "0 is well. The error is in the monitor's log and on its status page.",
-            "short",
-            (f"topk(15, max {by} (driftline_monitor_job_consecutive_failures))", legend),
-            span=8,
-        ),
-        lines(
-            "Duration of the last run, in intervals",
-            "Of the 15 longest; near 1 a job hardly ends before the next begins.",
-            "percentunit",
-            (f"topk(15, max {by} (driftline_monitor_job_last_duration_seconds) / {interval})", legend),
-            span=8,
-        ),
-        lines(
-            "Age of the scheduler's heartbeat",
-            "Seconds; minutes mean that the monitor's process lives and its loop does not.",
-            "s",
-            (age_of("driftline_monitor_scheduler_last_tick_timestamp_seconds", "", "instance"), "{{instance}}"),
-            span=8,
-        ),
-        states(
-            "What the monitor needs",
-            "Whether store and MLflow answered the last probe.",
-            ("min by (dependency) (driftline_monitor_dependency_up)", "{{dependency}}"),
-            UP_OR_DOWN,
-            span=8,
-        ),
-    ]
-
-
-def _staleness() -> list[Panel]:
-    def by_model(metric: str) -> tuple[str, str]:
-        return f"topk(15, {age_of(metric, MODELS, 'model_name')})", "{{model_name}}"
-
-    return [
-        lines(
-            "Since the last prediction",
-            "By model. It rises while nobody asks, or while the answers are errors.",
-            "s",
-            by_model("driftline_scorer_last_prediction_timestamp_seconds"),
-            span=6,
-        ),
-        lines(
-            "Since the judged window's end",
-            "By model: how old the newest row is that a verdict rests on.",
-            "s",
-            by_model("driftline_monitor_window_end_timestamp_seconds"),
-            span=6,
-        ),
-        lines(
-            "Age of the reference",
-            "By model: since the training data were reduced to the reference in force.",
-            "s",
-            by_model("driftline_monitor_reference_timestamp_seconds"),
-            span=6,
-        ),
-        lines(
-            "Since the registry's last answer",
-            "By scorer that follows an alias or a stage; it serves what it has while the registry is away.",
-            "s",
-            (
-                age_of("driftline_scorer_registry_last_success_timestamp_seconds", SCORER, "instance"),
-                "{{instance}}",
-            ),
-            span=6,
-        ),
-    ]
-
-
-def _scrapes() -> list[Panel]:
-    ours = 'job=~"driftline-.+"'
+def _loader() -> list[Panel]:
+    flush = f"driftline_scorer_tee_flush_duration_seconds_bucket{{{SCORER}}}"
+    flushes = f"driftline_scorer_tee_flushes_total{{{SCORER}}}"
+    starts = f"driftline_scorer_loader_starts_total{{{SCORER}}}"
+    stored = "driftline_scorer_tee_last_success_timestamp_seconds"
     return [
         states(
-            "Targets",
-            "Whether Prometheus reaches each scorer and the monitor.",
-            (f"max by (job, instance) (up{{{ours}}})", "{{job}} {{instance}}"),
+            "Loaders",
+            "Whether the process that moves records into the store runs, by scorer.",
+            (f"max by (instance) (driftline_scorer_loader_up{{{SCORER}}})", "{{instance}}"),
             UP_OR_DOWN,
-            span=8,
+            span=6,
         ),
         lines(
-            "Duration of a scrape",
-            "Near the scrape's timeout (10 s by default) gauges begin to have holes.",
+            "Batches into the store",
+            "error: the store refused or was away; the records stay in the spool and are tried again.",
+            "ops",
+            (f"sum by (result) (rate({flushes}[$__rate_interval]))", "{{result}}"),
+            (f"sum(rate({starts}[$__rate_interval]))", "starts of a loader"),
+            span=6,
+        ),
+        lines(
+            "Duration of a batch",
+            "p95. It rises before a backlog does.",
             "s",
-            (f"max by (job, instance) (scrape_duration_seconds{{{ours}}})", "{{job}} {{instance}}"),
-            span=8,
+            (f"histogram_quantile(0.95, sum by (instance, le) (rate({flush}[$__rate_interval])))", "{{instance}}"),
+            span=6,
         ),
         lines(
-            "Series of a scrape",
-            "It grows with models and columns; max_features bounds the columns of a model.",
-            "short",
-            (
-                f"max by (job, instance) (scrape_samples_post_metric_relabeling{{{ours}}})",
-                "{{job}} {{instance}}",
-            ),
-            span=8,
+            "Since the last stored batch",
+            "By scorer; with nothing to store it rises too: compare with what waits.",
+            "s",
+            (age_of(stored, SCORER, "instance"), "{{instance}}"),
+            span=6,
         ),
     ]

@@ -3,7 +3,8 @@
 from typing import Any
 
 VARIABLES = {
-    "$__rate_interval": "1m", "$__range": "30m", "$model_version": ".+", "$instance": ".+", "$feature": "income",
+    "$__rate_interval": "1m", "$__range": "30m", "$feature": "income",
+    "$model_version": ".+", "$arm": ".+", "$instance": ".+",
 }  # fmt: skip
 
 

@@ -78,13 +78,13 @@ def test_every_legend_label_is_on_the_series(
         for target in panel.get("targets", []):
             for sample in server.query(board_queries.filled(target["expr"], series.MODEL), at=end):
                 if panel["type"] == "table":
-                    assert KEYS.keys() - {"model_alias"} <= set(sample["metric"]) <= KEYS.keys(), target["expr"]
+                    assert {"model_name", "model_version"} <= set(sample["metric"]) <= KEYS.keys(), target["expr"]
                     continue
                 for label in sample["metric"]:
                     assert f"{{{{{label}}}}}" in target["legendFormat"], f"{panel['title']}: {label} tells series apart"
 
 
-def test_the_variables_list_the_model_its_version_and_its_features(
+def test_the_variables_list_the_model_its_arms_versions_and_columns(
     boards: dict[str, dict[str, Any]], with_history: tuple[servers.Prometheus, int]
 ) -> None:
     server, end = with_history
@@ -95,7 +95,8 @@ def test_the_variables_list_the_model_its_version_and_its_features(
         window = {"start": end - HISTORY_SECONDS, "end": end}
         selector = board_queries.filled(selector, series.MODEL)
         found[variable["name"]] = server.get(f"/api/v1/label/{label}/values", **{"match[]": selector}, **window)["data"]
-    assert found == {"model_name": [series.MODEL], "model_version": ["3"], "feature": sorted(series.METHODS)}
+    expected = {"model_name": [series.MODEL], "arm": ["champion"], "model_version": ["3"]}
+    assert found == expected | {"feature": sorted(series.METHODS)}
 
 
 def test_drift_shows_where_it_began(with_history: tuple[servers.Prometheus, int]) -> None:
