@@ -78,22 +78,26 @@ def _judge(base: BaseSettings, model: str, since_us: int) -> "Judgement":
 def _table(judged: "Judgement") -> str:
     from driftline.monitor.judge import iso
 
-    rows = [("column", "statistic", "score", "threshold", "rows", "verdict")]
-    for d in judged.drifts:
+    importances = judged.reference.importances is not None
+    heads = ("column", "statistic", *(["importance"] if importances else []), "score", "threshold", "rows", "verdict")
+    pictures, rows, below = judged.pictures(), [heads], [""]
+    for d in judged.ranked:
         name = f"{d.name} (output)" if d.side == "output" else d.name
+        share = judged.importance(d)
+        relied_on = ["-" if share is None else f"{share:.1%}"] if importances else []
         score, threshold = ("-" if x is None else f"{x:.3f}" for x in (d.score, d.threshold))
         verdict = f"{d.verdict}: {d.reason}" if d.verdict != "no drift" else str(d.verdict)
-        rows.append((name, d.statistic, score, threshold, str(d.window_rows), verdict))
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+        rows.append((name, d.statistic, *relied_on, score, threshold, str(d.window_rows), verdict))
+        words = pictures[d.column_name].words if d.column_name in pictures else ()
+        below.append("".join(f"\n    {said}" for said in words))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(heads) - 1)]
     lines = []
-    for row in rows:
+    for row, changed in zip(rows, below, strict=True):
         cells = [
-            row[0].ljust(widths[0]),
-            row[1].ljust(widths[1]),
-            *(row[i].rjust(widths[i]) for i in (2, 3, 4)),
-            row[5],
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
         ]
-        lines.append("  ".join(cells).rstrip())
+        lines.append("  ".join([*cells, row[-1]]).rstrip() + changed)
     start, end = judged.window
     head = (
         f"{judged.version.label}: {judged.rows} rows from {iso(start)} to {iso(end)}, against "

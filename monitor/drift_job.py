@@ -124,13 +124,15 @@ def _save(
         arm=judged.arm,
         at_us=now_us,
         since_us={place: episode.opened_at_us for place, episode in episodes.items()},
+        pictures=judged.pictures(),
+        importances={d.column_name: judged.importance(d) for d in judged.drifts},
     )
 
 
 def _outcome(found: list[Judgement]) -> Outcome:
     said = []
     for each in found:
-        drifted = [d.name for d in each.drifts if d.verdict == "drift"]
+        drifted = [d.name for d in each.ranked if d.verdict == "drift"]
         arm = f" ({each.arm.name.lower()})" if len(found) > 1 else ""
         verdict = f"drift in {', '.join(drifted) if drifted else 'no column'}"
         said.append(f"{each.rows} rows{arm}, {verdict if _is_judged(each) else 'too few for a verdict'}")

@@ -1,6 +1,7 @@
 """Judge a window of live data against the training reference: the same for the drift job and for the command."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,8 +9,10 @@ from sqlalchemy import Connection
 
 from driftline.monitor.drift.column_judge import Past
 from driftline.monitor.drift.compare import compare, compare_windows
+from driftline.monitor.drift.movement import ColumnPicture, picture_of
+from driftline.monitor.drift.ranking import ranked
 from driftline.monitor.drift.settings import DriftSettings
-from driftline.monitor.drift.verdict import ColumnDrift
+from driftline.monitor.drift.verdict import ColumnDrift, Verdict
 from driftline.monitor.drift.windows import span_name
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.profile.profile import Profile
@@ -22,7 +25,11 @@ from driftline.store.references import newest_reference
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdicts of one window: per column, inputs first, in the signature's order."""
+    """The verdicts of one window: per column, inputs first, in the signature's order.
+
+    Attributes:
+        profiles: what was judged, by the spans of the windows in seconds.
+    """
 
     version: WatchedVersion
     arm: Arm
@@ -31,6 +38,26 @@ class Judgement:
     window: tuple[int, int]  # microseconds since the epoch, start inclusive, end exclusive
     rows: int
     drifts: list[ColumnDrift]
+    profiles: Mapping[int, Profile] = field(repr=False)
+
+    @property
+    def ranked(self) -> list[ColumnDrift]:
+        """The verdicts with what drifted most first, weighed by importance; in the signature's order without any."""
+        return ranked(self.drifts, self.reference.importances)
+
+    def importance(self, drift: ColumnDrift) -> float | None:
+        """How much of what the model relies on an input is; None for outputs and where it is not known."""
+        importances = self.reference.importances
+        return None if not importances or drift.side == "output" else importances.get(drift.column_name, 0.0)
+
+    def pictures(self) -> dict[str, ColumnPicture]:
+        """Return what changed in each drifted column, by column name: in the window that decided."""
+        drifted = {d.column_name: d.window_seconds for d in self.drifts if d.verdict is Verdict.DRIFT}
+        return {
+            profiled.column.column_name: picture_of(profiled, self.reference, self.profiles[span])
+            for profiled in self.reference.profiled
+            if (span := drifted.get(profiled.column.column_name)) is not None
+        }
 
 
 def judge(
@@ -46,8 +73,9 @@ def judge(
     reference_id, reference = found
     window = (_minute(window[0]), window[1])
     profile = window_profile(connection, version.id, reference_id, reference, arm, *window)
-    drifts = compare(reference, profile, settings, span_seconds=max(1, (window[1] - window[0]) // MICROSECONDS))
-    return Judgement(version, arm, reference_id, reference, window, profile.row_count, drifts)
+    span = max(1, (window[1] - window[0]) // MICROSECONDS)
+    drifts = compare(reference, profile, settings, span_seconds=span)
+    return Judgement(version, arm, reference_id, reference, window, profile.row_count, drifts, {span: profile})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +113,7 @@ def judge_windows(
         profiles[span], end = total + reference.empty_profile(), start
     compared = compare_windows(reference, profiles, settings, interval_seconds=pace.interval_seconds, past=pace.past)
     window = (end, pace.now_us)
-    judged = Judgement(version, arm, reference_id, reference, window, total.row_count, compared.columns)
+    judged = Judgement(version, arm, reference_id, reference, window, total.row_count, compared.columns, profiles)
     return judged, compared.scores
 
 
@@ -95,7 +123,7 @@ def _minute(at_us: int) -> int:
 
 def document(judged: Judgement) -> dict[str, Any]:
     """Return the verdicts as JSON for machines: the same in `driftline drift --json` and in the report."""
-    identity = judged.version.identity
+    identity, pictures = judged.version.identity, judged.pictures()
     start, end = judged.window
     return {
         "model": identity.name,
@@ -106,6 +134,7 @@ def document(judged: Judgement) -> dict[str, Any]:
             "rows": judged.reference.row_count,
             "source": judged.reference.source,
             "made_at": iso(judged.reference.made_at_us),
+            "importances_from": judged.reference.importances_from or None,
         },
         "columns": [
             {
@@ -124,8 +153,10 @@ def document(judged: Judgement) -> dict[str, Any]:
                 "reference_missing_share": d.reference_missing_share,
                 "unseen_share": d.unseen_share,
                 "out_of_range_share": d.out_of_range_share,
+                "importance": judged.importance(d),
+                "changed": pictures[d.column_name].to_json() if d.column_name in pictures else None,
             }
-            for d in judged.drifts
+            for d in judged.ranked
         ],
     }
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from driftline.monitor.drift.movement import ColumnPicture
 from driftline.monitor.drift.verdict import ColumnDrift
 from driftline.monitor.episode_rows import WHOLE, open_episodes
 from driftline.store import schema
@@ -114,11 +116,14 @@ def save_drift(
     arm: Arm,
     at_us: int,
     since_us: Mapping[tuple[str, str], int],
+    pictures: Mapping[str, ColumnPicture],
+    importances: Mapping[str, float | None],
 ) -> None:
     """Write the verdicts of the windows that end at ``at_us``, one row per column.
 
     Args:
         since_us: when the open episodes began, by side and column name.
+        pictures: what changed in the drifted columns, by column name; ``importances`` likewise, of all.
     """
     connection.execute(
         insert(schema.drift_result),
@@ -145,11 +150,17 @@ def save_drift(
                 "reference_missing_share": d.reference_missing_share,
                 "unseen_share": d.unseen_share,
                 "out_of_range_share": d.out_of_range_share,
+                "picture": _packed(pictures.get(d.column_name)),
+                "importance": importances.get(d.column_name),
                 "computed_at": at_us,
             }
             for d in drifts
         ],
     )
+
+
+def _packed(picture: ColumnPicture | None) -> str | None:
+    return None if picture is None else orjson.dumps(picture.to_json()).decode()
 
 
 def newest_drift(connection: Connection, model_version_id: int, arm: Arm) -> Sequence[Row[Any]]:

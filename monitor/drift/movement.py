@@ -185,7 +185,10 @@ def _category_words(bars: Bars, name: str) -> list[tuple[float, str]]:
 
 
 def _number_words(bars: Bars, what: str) -> list[tuple[float, str]]:
-    """Return in words where the window gained most, and where it lost most: runs of bars, not single ones."""
+    """Return in words where the window gained most, and where it lost most: runs of bars, not single ones.
+
+    What is there now tells more than what is gone, so a loss weighs half.
+    """
     if not bars.compared:
         return []
     count = len(bars.ends)
@@ -199,7 +202,10 @@ def _number_words(bars: Bars, what: str) -> list[tuple[float, str]]:
         found = found[:1]  # the other one is all the rest
     shares = [(float(before[run].sum()), float(now[run].sum()), run) for run in found]
     words = [
-        (abs(b - a), f"{percent(b)} of the {what} are now {_place(bars, run)}" + _in_training(bars, run, a))
+        (
+            abs(b - a) / (1 if b > a else 2),
+            f"{percent(b)} of the {what} are now {_place(bars, run)}" + _in_training(bars, run, a),
+        )
         for a, b, run in shares
         if abs(b - a) >= _NOTABLE_MOVE
     ]

@@ -39,6 +39,8 @@ class Reference:
         made_at_us: when it was made, microseconds since the epoch.
         seed: of every simulation that is made from this reference.
         calibration: what the judge has simulated from this reference, JSON; opaque here.
+        importances: how much the model relies on each input, by column name: shares that sum to 1; None where that is
+            not known. ``importances_from`` says where they came from, for people.
     """
 
     profiled: tuple[ProfiledColumn, ...] = field(repr=False)
@@ -48,6 +50,8 @@ class Reference:
     made_at_us: int
     seed: int = 0
     calibration: dict[str, Any] | None = field(default=None, repr=False)
+    importances: dict[str, float] | None = field(default=None, repr=False)
+    importances_from: str = ""
 
     @property
     def columns(self) -> tuple[PredictionColumn, ...]:
@@ -87,6 +91,8 @@ class Reference:
             "made_at_us": self.made_at_us,
             "seed": self.seed,
             "calibration": self.calibration,
+            "importances": self.importances,
+            "importances_from": self.importances_from,
         }
         body: bytes = zstandard.ZstdCompressor(level=9).compress(orjson.dumps(content))
         checksum: int = crc32c.crc32c(body)
@@ -115,6 +121,8 @@ class Reference:
                 made_at_us=int(body["made_at_us"]),
                 seed=int(body["seed"]),
                 calibration=body["calibration"],
+                importances=body.get("importances"),  # files of earlier releases have none
+                importances_from=body.get("importances_from", ""),
             )
             agrees = reference.profile.row_count == reference.row_count
         except (zstandard.ZstdError, ProfileCorrupt, ValueError, KeyError, TypeError) as error:

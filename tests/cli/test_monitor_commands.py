@@ -108,6 +108,9 @@ def test_drift_prints_the_table_with_the_shifted_column(run: Run, sqlite_context
     assert "600" in lines["income"]
     assert "  drift: " in lines["income"]
     assert lines["age"].endswith("no drift")
+    below = printed.output.splitlines()[printed.output.splitlines().index(lines["income"]) + 1]
+    assert below.startswith("    ")
+    assert below.endswith(" % in training")
     assert run("drift", "models:/tiny/1", "--fail-on-drift").exit_code == 3
 
 
@@ -120,6 +123,7 @@ def test_drift_as_json_holds_every_column(run: Run, sqlite_context: JobContext, 
     )
     assert found["window"]["rows"] == 600
     assert {c["column"] for c in found["columns"] if c["side"] == "output"} == {"prediction"}
+    assert all(c["changed"] is None for c in found["columns"])
 
 
 def test_drift_fetches_a_reference_that_only_mlflow_has(run: Run, sqlite_context: JobContext, tiny: TinyModel) -> None:

@@ -1,12 +1,15 @@
+import re
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from monitor_rig import MINUTE_US, TinyModel, at, rows, save_reference, send
 from sqlalchemy import select
 
 from driftline.monitor import drift_job, results
 from driftline.monitor.drift.calibration import is_calibrated
+from driftline.monitor.drift.movement import ColumnPicture
 from driftline.monitor.history_rows import PastHours
 from driftline.monitor.jobs import JobContext
 from driftline.monitor.judge import judge
@@ -33,6 +36,20 @@ def test_the_drift_job_finds_the_shifted_column_and_only_it(context: JobContext,
     report = drift_job.run(context)
     assert report.outcomes["tiny/1"].result is Result.SUCCESS
     assert verdicts(context) == {"age": "no drift", "income": "drift", "tenure": "no drift"}
+
+
+def test_what_changed_is_kept_with_the_drifted_column_and_with_no_other(context: JobContext, tiny: TinyModel) -> None:
+    save_reference(context, tiny)
+    send(context, tiny, rows(1_500, seed=2, income=1.0))
+    drift_job.run(context)
+    t = schema.drift_result
+    with context.engine.connect() as connection:
+        kept = {row.column_name: row.picture for row in connection.execute(select(t)) if row.verdict == "drift"}
+        other = connection.scalar(select(t.c.picture).where(t.c.column_name == "age"))
+    assert other is None
+    drawn = ColumnPicture.from_json(orjson.loads(kept["income"]))
+    assert sum(drawn.window) == pytest.approx(1, abs=1e-4)
+    assert re.fullmatch(r"[\d.]+ % of the values are now from [\d.]+ up, [\d.]+ % in training", drawn.words[0])
 
 
 def test_traffic_like_the_training_data_is_no_drift(context: JobContext, tiny: TinyModel) -> None:
