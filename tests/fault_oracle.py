@@ -5,7 +5,6 @@ hashes of both bodies are kept by the side that sent them.
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from sqlalchemy import Engine, select, text
 
 from driftline.store import schema
 from driftline.store.accounts import Accounts, accounts
-from driftline.store.records import Invocation
+from driftline.store.records import Arm, Invocation
 from driftline.store.verify import verify
 
 
@@ -46,16 +45,24 @@ def digests(sent: Iterable[Invocation]) -> dict[bytes, bytes]:
     return {one.id: digest(one.request, one.response) for one in sent}
 
 
-def stored(engine: Engine) -> dict[bytes, bytes | None]:
-    """Return the digest of each stored invocation by its id, None where its bodies were not kept; nothing twice."""
+def stored(engine: Engine, without: Arm | None = None) -> dict[bytes, bytes | None]:
+    """Return the digest of each stored invocation by its id, None where its bodies were not kept; nothing twice.
+
+    Args:
+        without: leave this arm out: a challenger's invocations have the ids of those that it scored too.
+    """
     t = schema.invocation.c
-    order = " ORDER BY rowid" if engine.dialect.name == "sqlite" else ""
-    with engine.connect() as connection:
-        query = f"SELECT id, request_body, response_body FROM {t.id.table.name}{order}"
-        rows = connection.execute(text(query).columns(t.id, t.request_body, t.response_body)).all()
-    twice = [id_ for id_, count in Counter(row.id for row in rows).items() if count > 1]
-    assert not twice, f"{len(twice)} invocations were stored twice"
-    return {bytes(row.id): _digest(row.request_body, row.response_body) for row in rows}
+    query = select(t.id, t.request_body, t.response_body).where(t.arm != (-1 if without is None else without))
+    if engine.dialect.name == "sqlite":
+        query = query.order_by(text("rowid"))
+    found: dict[bytes, bytes | None] = {}
+    twice = 0
+    with engine.connect().execution_options(yield_per=1000) as connection:
+        for row in connection.execute(query):
+            twice += bytes(row.id) in found
+            found[bytes(row.id)] = _digest(row.request_body, row.response_body)
+    assert not twice, f"{twice} invocations were stored twice"
+    return found
 
 
 def letters(engine: Engine) -> list[bytes]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import servers
 from mlflow import MlflowClient
+from mlflow.tracking._tracking_service.utils import _use_tracking_uri
 from scoring_servers import Answer, DriftlineServer
 
 BODY = '{"dataframe_records": [{"x": %s}]}'
@@ -33,6 +34,12 @@ class ScaledModels:
         """Let the alias mean the version of this name; return its number."""
         self.client.set_registered_model_alias("scaled", alias, self.versions[name])
         return self.versions[name]
+
+    def copy(self, name: str) -> str:
+        """Register the version of this name once more; return the new number."""
+        copied = self.client.get_model_version("scaled", self.versions[name])
+        with _use_tracking_uri(self.uri):  # by which the client looks the source up, whatever its own says
+            return str(self.client.create_model_version("scaled", copied.source, copied.run_id).version)
 
     def remove_code(self, name: str) -> None:
         """Take the file away without which the version cannot be loaded."""

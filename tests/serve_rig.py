@@ -69,6 +69,19 @@ def stopped(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
+def kill_with_connections(pid: int, port: int) -> set[int]:
+    """Kill a worker; return the clients' ports of the connections to ``port`` that it held."""
+    os.kill(pid, signal.SIGSTOP)  # it accepts none between the look and its end
+    held = {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    connections = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    os.kill(pid, signal.SIGKILL)
+    return {
+        int(remote.partition(":")[2], 16)
+        for _, local, remote, *_, inode in (line[:10] for line in connections)
+        if int(local.partition(":")[2], 16) == port and f"socket:[{inode}]" in held
+    }
+
+
 def open_files(pid: int) -> int:
     """Return how many files a process holds."""
     return len(os.listdir(f"/proc/{pid}/fd"))

@@ -174,14 +174,11 @@ def test_sigterm_while_a_version_is_loaded_ends_cleanly(scaled: ScaledModels, se
     assert "Traceback" not in server.log.read_text()
 
 
-def test_the_latest_version_is_followed(scaled: ScaledModels, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The client asks for the model by the global URI, which a test of another room may have left set.
-    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", scaled.uri)
+def test_the_latest_version_is_followed(scaled: ScaledModels, serve: Serve) -> None:
     server = serve(uri="models:/scaled/latest")
     wait_serves(server, scaled.versions["other"])
-    copied = scaled.client.get_model_version("scaled", scaled.versions["second"])
-    made = scaled.client.create_model_version("scaled", copied.source, copied.run_id)
-    wait_serves(server, str(made.version))
+    copy = scaled.copy("second")
+    wait_serves(server, copy)
     assert server.metric("driftline_scorer_registry_last_success_timestamp_seconds") > 0
-    scaled.client.delete_model_version("scaled", str(made.version))
+    scaled.client.delete_model_version("scaled", copy)
     wait_serves(server, scaled.versions["other"])
