@@ -7,13 +7,16 @@ has the empty model name, which to Prometheus is no label. Names, labels and hel
 import platform
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
+from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+from sqlalchemy import Row
 
-from driftline.monitor.results import JobClock
+from driftline.monitor.job_durations import JobDurations
+from driftline.monitor.results import JobClock, Result
 from driftline.monitor.settings import MonitorSettings
 from driftline.monitor.status import CHECKS, STORE_CHECKS, Snapshot, StatusReader, VersionStatus
 from driftline.store.metric_catalogue import load_catalogue
@@ -38,9 +41,21 @@ class _Page:
         if value is None:
             return
         known = self._catalogue[_PREFIX + name]
+        self._family(name).add_sample(known.name, {label: labels[label] for label in known.labels}, float(value))
+
+    def observe(self, name: str, durations: JobDurations, **labels: str) -> None:
+        """Add one histogram."""
+        family = self._family(name)
+        for bound, count, exemplar in durations.buckets():
+            family.add_sample(f"{family.name}_bucket", {**labels, "le": bound}, count, exemplar=exemplar)
+        family.add_sample(f"{family.name}_count", labels, sum(durations.counts))
+        family.add_sample(f"{family.name}_sum", labels, durations.sum_seconds)
+
+    def _family(self, name: str) -> Metric:
         if name not in self._families:
+            known = self._catalogue[_PREFIX + name]
             self._families[name] = Metric(known.name.removesuffix("_total"), known.help, known.type)
-        self._families[name].add_sample(known.name, {label: labels[label] for label in known.labels}, float(value))
+        return self._families[name]
 
     def __iter__(self) -> Iterator[Metric]:
         return iter(self._families.values())
@@ -59,6 +74,9 @@ class MonitorCollector(Collector):
         page = _Page()
         snapshot = self._status.snapshot()
         self._about_self(page, snapshot)
+        for check in self._schedule.job_names:
+            page.observe("job_duration_seconds", self._schedule.durations(check), check=check)
+            self._runs(page, "", check)
         for check in STORE_CHECKS:
             clock = snapshot.clocks.get(check)
             self._job(page, "", check, clock, self._schedule.made_seconds, clock.failures if clock else 0)
@@ -79,6 +97,7 @@ class MonitorCollector(Collector):
         )
         page.set("models", len(snapshot.by_name))
         page.set("scheduler_last_tick_timestamp_seconds", self._schedule.last_tick_seconds)
+        page.set("results_read_timestamp_seconds", _seconds(self._status.read_at_us))
         page.set("dependency_up", self._status.store_up, dependency="store")
         page.set("dependency_up", self._schedule.mlflow_up, dependency="mlflow")
 
@@ -88,6 +107,7 @@ class MonitorCollector(Collector):
             failures = [v.clocks[check].failures for v in versions if check in v.clocks]
             registered = _seconds(current.version.first_served_at_us)
             self._job(page, name, check, current.clocks.get(check), registered, max(failures, default=0))
+            self._runs(page, name, check)
 
     def _job(
         self, page: _Page, name: str, check: str, clock: JobClock | None, registered: float, failures: int
@@ -99,8 +119,12 @@ class MonitorCollector(Collector):
         page.set("job_last_success_timestamp_seconds", _seconds(clock.last_success_us if clock else None), **labels)
         page.set("job_last_duration_seconds", clock.last_duration_seconds if clock else None, **labels)
         page.set("job_consecutive_failures", failures, **labels)
+
+    def _runs(self, page: _Page, name: str, check: str) -> None:
+        """Add how the runs ended; those of no model are the store's, and of other jobs those that could not begin."""
         for result, runs in self._schedule.runs(name, check).items():
-            page.set("job_runs_total", runs, result=result, **labels)
+            if name or check in STORE_CHECKS or result == Result.ERROR:
+                page.set("job_runs_total", runs, result=result, model_name=name, check=check)
 
     def _model(self, page: _Page, name: str, current: VersionStatus) -> None:
         page.set("window_min_rows", self._min_rows, model_name=name)
@@ -125,20 +149,45 @@ class MonitorCollector(Collector):
         for scope, side in _SCOPES.items():
             drifted = status.drifted(side)
             page.set("drift_detected", drifted, scope=scope, **labels)
-            page.set(
-                "drift_consecutive_windows", None if drifted is None else status.in_a_row[side], scope=scope, **labels
-            )
-        for row in [r for r in status.drift if r.side == "input"][: self._settings.max_features]:
+            if drifted is not None:
+                episode = status.open_drift.get(side)
+                windows, since = (episode.judgements, episode.opened_at_us) if episode else (0, 0)
+                page.set("drift_consecutive_windows", windows, scope=scope, **labels)
+                page.set("drift_since_timestamp_seconds", _seconds(since), scope=scope, **labels)
+        self._features(page, status, labels)
+        self._outputs(page, status, labels)
+        shown = {(side, row.column_name) for side in ("input", "output") for row in self._shown(status, side)}
+        for each in [b for b in status.bins if (b.side, b.column_name) in shown]:
+            of = {"feature": each.column_name} if each.side == "input" else {"output": each.column_name}
+            name = "feature_bin_ratio" if each.side == "input" else "prediction_bin_ratio"
+            for bin_name, reference, current in each.bins:
+                page.set(name, reference, bin=bin_name, dataset="reference", **of, **labels)
+                page.set(name, current, bin=bin_name, dataset="current", **of, **labels)
+
+    def _features(self, page: _Page, status: VersionStatus, labels: dict[str, str]) -> None:
+        for row in self._shown(status, "input"):
             feature = {"feature": row.column_name, **labels}
-            page.set("feature_drift_score", row.score, method=row.statistic, **feature)
-            page.set("feature_drift_threshold", row.threshold, method=row.statistic, **feature)
-            page.set("feature_drift_detected", None if row.score is None else row.verdict == "drift", **feature)
+            self._verdict(page, "feature", row, feature)
             page.set("feature_missing_ratio", row.missing_share, dataset="current", **feature)
             page.set("feature_missing_ratio", row.reference_missing_share, dataset="reference", **feature)
             page.set("feature_unexpected_ratio", row.out_of_range_share, kind="out_of_range", **feature)
             page.set("feature_unexpected_ratio", row.unseen_share, kind="unseen_category", **feature)
-        for row in [r for r in status.drift if r.side == "output"][: self._settings.max_features]:
-            page.set("prediction_drift_score", row.score, method=row.statistic, output=row.column_name, **labels)
+
+    def _outputs(self, page: _Page, status: VersionStatus, labels: dict[str, str]) -> None:
+        for row in self._shown(status, "output"):
+            self._verdict(page, "prediction", row, {"output": row.column_name, **labels})
+
+    def _shown(self, status: VersionStatus, side: str) -> list[Row[Any]]:
+        return [row for row in status.drift if row.side == side][: self._settings.max_features]
+
+    def _verdict(self, page: _Page, prefix: str, row: Row[Any], labels: dict[str, str]) -> None:
+        """Add a score, and beside it what it is to be compared with and what it was computed from."""
+        page.set(f"{prefix}_drift_score", row.score, method=row.statistic, **labels)
+        page.set(f"{prefix}_drift_threshold", row.threshold, method=row.statistic, **labels)
+        page.set(f"{prefix}_drift_detected", None if row.score is None else row.verdict == "drift", **labels)
+        page.set(f"{prefix}_window_rows", row.window_rows, **labels)
+        seconds = (row.window_end - row.window_start) / MICROSECONDS
+        page.set(f"{prefix}_window_duration_seconds", seconds, **labels)
 
 
 def exposition(collector: MonitorCollector) -> Callable[[str], tuple[bytes, str]]:
@@ -147,6 +196,7 @@ def exposition(collector: MonitorCollector) -> Callable[[str], tuple[bytes, str]
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(collector)
+    ProcessCollector(registry=registry)
 
     def page(accept: str) -> tuple[bytes, str]:
         encode, content_type = choose_encoder(accept)

@@ -19,6 +19,12 @@ def open_episodes(connection: Connection, model_version_id: int, arm: Arm) -> di
     return {(r.side, r.column_name): Episode(r.opened_at, r.near_at, r.judgements, r.peak) for r in rows}
 
 
+def open_drift(connection: Connection, model_version_id: int, arm: Arm) -> dict[str, Episode]:
+    """Return the open episodes of the model's sides as wholes, by side: input, output."""
+    episodes = open_episodes(connection, model_version_id, arm)
+    return {side: episode for (side, column), episode in episodes.items() if column == WHOLE}
+
+
 def save_episode(
     connection: Connection,
     model_version_id: int,

@@ -21,6 +21,7 @@ from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from driftline.monitor import drift_job, reference_job, retention_job, rollup_job
+from driftline.monitor.job_durations import JobDurations
 from driftline.monitor.jobs import JobContext, JobReport, explain
 from driftline.monitor.report import job as report_job
 from driftline.monitor.results import Result
@@ -105,6 +106,7 @@ class Schedule:
         self._on_end = on_end
         self._jobs = {job.name: job for job in jobs(context)}
         self._runs: dict[tuple[str, str], Counter[str]] = {}
+        self._durations = {name: JobDurations() for name in self._jobs}
         self._lock = threading.Lock()
         self._scheduler = BackgroundScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
@@ -148,12 +150,28 @@ class Schedule:
             counted = self._runs.get((model_name, job), Counter())
             return {result.value: counted[result] for result in Result}
 
+    def durations(self, job: str) -> JobDurations:
+        """Return what the runs of a job took since the monitor started."""
+        with self._lock:
+            return self._durations[job].copy()
+
+    @property
+    def job_names(self) -> list[str]:
+        """All jobs."""
+        return list(self._jobs)
+
     def _run(self, job: Job) -> None:
+        began = time.monotonic()
         report = run_job(self._context, job)
+        seconds = time.monotonic() - began
         with self._lock:
             for label, outcome in report.outcomes.items():
                 name = label.rpartition("/")[0]
                 self._runs.setdefault((name, job.name), Counter())[outcome.result] += 1
+            if report.error:  # of no model: it could not begin
+                self._runs.setdefault(("", job.name), Counter())[Result.ERROR] += 1
+            mlflow_runs = [o.mlflow_run_id for o in report.outcomes.values() if o.mlflow_run_id]
+            self._durations[job.name].add(seconds, mlflow_runs[0] if mlflow_runs else None)
         log.info("%s", report)
         self._on_end()
 

@@ -1,6 +1,7 @@
 """Settings of the monitor (``[monitor]``) and of the report (``[report]``)."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,11 @@ class MonitorSettings:
         drift_share_threshold: share of drifted input columns above which the data set counts as drifted. Each column's
             threshold is already corrected for the number of columns, so 0 (any column) is the default.
         max_features: columns per model that get series of their own in ``/metrics``; the rest is counted.
+        export_bins: whether ``/metrics`` has the shares of each column's bins, in the reference and in the window:
+            about 25 more series per column, for heat maps.
         mlflow_url: address of MLflow's web pages, for links; empty: the tracking URI where that is http(s).
+        token_file: file of bearer tokens, one per line; every page but ``/healthz`` then asks for one of them, from
+            browsers as the password.
     """
 
     host: str = "127.0.0.1"
@@ -32,7 +37,9 @@ class MonitorSettings:
     window_seconds: float = 86_400.0
     drift_share_threshold: float = 0.0
     max_features: int = 100
+    export_bins: bool = False
     mlflow_url: str = ""
+    token_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ Invariants
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,9 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from driftline.monitor import results
+from driftline.monitor.bin_shares import BinReader, BinShares
+from driftline.monitor.drift.episodes import Episode
+from driftline.monitor.episode_rows import open_drift
 from driftline.monitor.jobs import JobContext
 from driftline.monitor.results import JobClock
 from driftline.monitor.watch import WatchedVersion, watched_versions
@@ -45,15 +48,17 @@ class VersionStatus:
 
     Attributes:
         drift: rows of ``drift_result`` of the newest judgement, of the version's first arm; empty while there is none.
-        in_a_row: judgements in a row that found drift, by side.
+        open_drift: the episodes of the sides that are drifted, by side.
+        bins: of the judged columns, where they are exported.
     """
 
     version: WatchedVersion
     reference: ReferenceStatus | None
     drift: Sequence[Row[Any]]
-    in_a_row: dict[str, int]
+    open_drift: Mapping[str, Episode]
     clocks: dict[str, JobClock]
     share_threshold: float
+    bins: Sequence[BinShares] = ()
 
     def judged(self, side: str) -> list[Row[Any]]:
         """The columns of one side that have a verdict."""
@@ -102,7 +107,9 @@ class StatusReader:
         self._lock = threading.Lock()
         self._snapshot = Snapshot()
         self._read_at: float | None = None
+        self._bins = BinReader() if context.monitor.export_bins else None
         self.store_up = True
+        self.read_at_us = 0  # 0: never
 
     def snapshot(self) -> Snapshot:
         """Return a snapshot at most ``_FRESH_SECONDS`` old, or the last one where the store does not answer."""
@@ -121,30 +128,34 @@ class StatusReader:
     def _read(self) -> None:
         try:
             with self._context.engine.connect() as connection:
-                self._snapshot = read_snapshot(connection, self._context)
-            self.store_up = True
+                self._snapshot = read_snapshot(connection, self._context, self._bins)
+            self.store_up, self.read_at_us = True, self._context.clock()
         except SQLAlchemyError as error:
             if self.store_up:
                 log.error("the store does not answer (%s): the last results stay on show", type(error).__name__)
             self.store_up = False
 
 
-def read_snapshot(connection: Connection, context: JobContext) -> Snapshot:
-    """Read the state of all watched versions."""
+def read_snapshot(connection: Connection, context: JobContext, bins: BinReader | None = None) -> Snapshot:
+    """Read the state of all watched versions; with the bins of their columns where a reader of these is given."""
     since = context.clock() - round(context.monitor.window_seconds * MICROSECONDS)
-    versions = [_read_version(connection, v, context) for v in watched_versions(connection, since)]
+    versions = [_read_version(connection, v, context, bins) for v in watched_versions(connection, since)]
     return Snapshot(versions, _clocks(connection, STORE_CHECKS, None))
 
 
-def _read_version(connection: Connection, version: WatchedVersion, context: JobContext) -> VersionStatus:
-    arm, threshold = version.arms[0], context.monitor.drift_share_threshold
+def _read_version(
+    connection: Connection, version: WatchedVersion, context: JobContext, bins: BinReader | None
+) -> VersionStatus:
+    arm = version.arms[0]
+    drift = results.newest_drift(connection, version.id, arm)
     return VersionStatus(
         version=version,
         reference=_reference(connection, version.id),
-        drift=results.newest_drift(connection, version.id, arm),
-        in_a_row=results.windows_in_a_row(connection, version.id, arm),
+        drift=drift,
+        open_drift=open_drift(connection, version.id, arm),
         clocks=_clocks(connection, CHECKS, version.id),
-        share_threshold=threshold,
+        share_threshold=context.monitor.drift_share_threshold,
+        bins=bins.of(connection, version.id, drift) if bins else (),
     )
 
 

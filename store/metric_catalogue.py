@@ -25,6 +25,7 @@ class CataloguedMetric:
         labels: the label names, without those that Prometheus adds (job, instance, le).
         help: one sentence.
         exported: whether an endpoint shows it today; else the name is reserved.
+        optional: whether a setting must ask for it.
     """
 
     name: str
@@ -32,6 +33,7 @@ class CataloguedMetric:
     labels: tuple[str, ...]
     help: str
     exported: bool = False
+    optional: bool = False
 
     @property
     def series_names(self) -> tuple[str, ...]:
@@ -82,5 +84,7 @@ def catalogue_mismatches(
             for each in sorted(labels, key=sorted)
             if each != set(metric.labels)
         )
-    missing = sorted(name for name, metric in known.items() if metric.exported and name not in found)
+    missing = sorted(
+        name for name, metric in known.items() if metric.exported and not metric.optional and name not in found
+    )
     return wrong + [f"{name} is in the catalogue as exported and not on the page" for name in missing]

@@ -1,4 +1,5 @@
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -9,8 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from driftline.monitor import drift_job, retention_job
 from driftline.monitor.collector import MonitorCollector, exposition
-from driftline.monitor.jobs import JobContext
-from driftline.monitor.schedule import Schedule
+from driftline.monitor.jobs import JobContext, JobReport, Outcome
+from driftline.monitor.results import Result
+from driftline.monitor.schedule import Job, Schedule
 from driftline.monitor.status import StatusReader
 from driftline.store.metric_catalogue import catalogue_mismatches
 from driftline.store.records import MICROSECONDS, now_us
@@ -67,10 +69,42 @@ def test_score_threshold_verdict_and_size_stand_side_by_side(judged: JobContext)
     assert value(found, "drift_share_ratio") == pytest.approx(1 / 3)
     assert value(found, "drift_detected", scope="dataset") == 1
     assert value(found, "drift_consecutive_windows", scope="dataset") == 1
-    assert value(found, "prediction_drift_score", output="prediction") is not None
+    for side, column in (("feature", "income"), ("prediction", "prediction")):
+        label = {"feature": column} if side == "feature" else {"output": column}
+        assert value(found, f"{side}_drift_score", **label) is not None
+        assert value(found, f"{side}_drift_threshold", **label) is not None
+        assert value(found, f"{side}_drift_detected", **label) is not None
+        assert value(found, f"{side}_window_rows", **label) == 1_500
+        assert value(found, f"{side}_window_duration_seconds", **label) in judged.drift.spans()
+    since = value(found, "drift_since_timestamp_seconds", scope="dataset")
+    assert since == value(found, "window_end_timestamp_seconds")
     assert value(found, "reference_info", source="training rows", model_version="1") == 1
     assert value(found, "feature_missing_ratio", feature="age", dataset="current") == 0
     assert value(found, "feature_unexpected_ratio", feature="age", kind="out_of_range") is not None
+
+
+def test_bins_are_series_only_where_they_are_asked_for(judged: JobContext) -> None:
+    assert not [name for name, _ in samples(judged) if name.endswith("bin_ratio")]
+    asked = replace(judged, monitor=replace(judged.monitor, export_bins=True, max_features=2))
+    found = samples(asked)
+    shown = {dict(labels).get("feature") or dict(labels)["output"] for n, labels in found if n.endswith("bin_ratio")}
+    assert shown == {"age", "income", "prediction"}
+    current = [v for (n, labels), v in found.items() if n == "feature_bin_ratio" and {("feature", "income"),
+               ("dataset", "current")} <= labels]  # fmt: skip
+    assert sum(current) == pytest.approx(1)
+    families = list(text_string_to_metric_families(page(asked)[0]))
+    assert not [wrong for wrong in catalogue_mismatches("monitor", families) if "bin_ratio" in wrong]
+
+
+def test_the_page_says_when_it_was_read_from_the_store(judged: JobContext) -> None:
+    read_at = value(samples(judged), "results_read_timestamp_seconds")
+    assert read_at is not None
+    assert 0 <= now_us() / MICROSECONDS - read_at < 60
+
+
+def test_a_monitor_tells_of_its_own_process(sqlite_context: JobContext) -> None:
+    text, _ = page(sqlite_context)
+    assert "process_resident_memory_bytes" in text
 
 
 def test_job_clocks_say_when_a_job_ran_and_how_often_it_should(judged: JobContext) -> None:
@@ -85,6 +119,42 @@ def test_job_clocks_say_when_a_job_ran_and_how_often_it_should(judged: JobContex
     assert value(found, "job_interval_seconds", check="report") == 7 * 86_400
     assert value(found, "job_last_success_timestamp_seconds", check="report") == 0
     assert value(found, "job_consecutive_failures", check="drift") == 0
+
+
+def run_jobs(context: JobContext, *found: tuple[str, JobReport | Exception]) -> str:
+    """The OpenMetrics page of a monitor whose jobs have ended so."""
+    status = StatusReader(context)
+    schedule = Schedule(context, status.expire)
+
+    def ending(report: JobReport | Exception) -> Callable[[JobContext], JobReport]:
+        def run(_: JobContext) -> JobReport:
+            if isinstance(report, Exception):
+                raise report
+            return report
+
+        return run
+
+    for name, report in found:
+        schedule._run(Job(name, ending(report), None, 1.0, at_start=False))
+    collector = MonitorCollector(status, schedule, context.monitor, context.drift.min_rows)
+    return exposition(collector)(PROMETHEUS_3)[0].decode()
+
+
+def test_a_jobs_duration_leads_to_the_mlflow_run_that_it_made(judged: JobContext) -> None:
+    made = JobReport("report", 0.0, {"tiny/1": Outcome(Result.SUCCESS, "made", "abc123")})
+    families = parse_openmetrics(run_jobs(judged, ("report", made), ("report", RuntimeError("broken"))))
+    found = [s for f in families for s in f.samples if s.labels.get("check") == "report"]
+    runs = {s.name: s for s in found if s.name.startswith("driftline_monitor_job_duration_seconds")}
+    assert runs["driftline_monitor_job_duration_seconds_count"].value == 2
+    exemplars = [s.exemplar for s in found if s.exemplar]
+    assert [e.labels for e in exemplars] == [{"mlflow_run_id": "abc123"}]
+
+
+def test_a_run_that_cannot_begin_is_counted_without_a_model(judged: JobContext) -> None:
+    families = parse_openmetrics(run_jobs(judged, ("drift", RuntimeError("the store is away"))))
+    errors = {s.labels["model_name"]: s.value for f in families for s in f.samples if s.name.endswith("job_runs_total")
+              and (s.labels["check"], s.labels["result"]) == ("drift", "error")}  # fmt: skip
+    assert errors == {"": 1, "tiny": 0}
 
 
 def test_the_retention_jobs_clock_is_about_no_model(judged: JobContext) -> None:
