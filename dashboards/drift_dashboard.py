@@ -3,6 +3,7 @@
 from grafana_foundation_sdk.builders import dashboard
 
 from driftline.dashboards.board import MODEL, VERSION, board, chosen, model_variable, version_variables
+from driftline.dashboards.distribution_panels import gap_map, side_by_side
 from driftline.dashboards.panels import DRIFT_TEXTS, Panel, bars, lines, number, states
 
 UID = "driftline-drift"
@@ -60,10 +61,11 @@ def _verdict() -> list[Panel]:
             (f'max(driftline_monitor_features{{{MODEL},state="drifted"}})', "columns"),
         ),
         number(
-            "Windows in a row",
-            "Drifted windows up to the newest; one alone may be chance.",
-            "short",
-            (f"max(driftline_monitor_drift_consecutive_windows{{{VERSION}}})", "windows"),
+            "Drifting for",
+            "Since the drift that goes on was first found; the alert wants two windows, as one alone may be chance.",
+            "s",
+            (f"time() - min(driftline_monitor_drift_since_timestamp_seconds{{{VERSION}}} > 0)", "drifting"),
+            empty="no drift",
         ),
         number(
             "Rows in the window",
@@ -128,7 +130,23 @@ def _column() -> list[Panel]:
     limit = f"driftline_monitor_feature_drift_threshold{{{FEATURE}}}"
     missing = f"max by (dataset) (driftline_monitor_feature_missing_ratio{{{FEATURE}}})"
     unexpected = f"max by (kind) (driftline_monitor_feature_unexpected_ratio{{{FEATURE}}})"
+    bins = f"driftline_monitor_feature_bin_ratio{{{FEATURE},dataset=%s}}"
+    current, reference = (f"max by (bin) ({bins % name})" for name in ('"current"', '"reference"'))
     return [
+        gap_map(
+            "$feature: share of rows per bin against the reference",
+            "Gained (red) and lost (blue) share of rows per bin; an even, pale picture is no drift. Numeric bins are "
+            "the reference's deciles. Needs export_bins in [monitor].",
+            (f"{current} - {reference}", "{{bin}}"),
+            full=0.2,
+        ),
+        side_by_side(
+            "$feature: training data and live data, newest window",
+            "Share of rows per bin. Needs export_bins in [monitor].",
+            "bin",
+            reference,
+            current,
+        ),
         lines(
             "Score and threshold of $feature",
             "Distance between live data and training data, and its limit for this window's size.",
@@ -165,7 +183,7 @@ def _window() -> list[Panel]:
             (f'max(driftline_monitor_window_rows{{{MODEL},dataset="current"}})', "rows"),
             (f"max(driftline_monitor_window_min_rows{{{MODEL}}})", "minimum"),
             limit_in="^minimum",
-            span=8,
+            span=6,
         ),
         lines(
             "Drifted windows in a row",
@@ -175,13 +193,21 @@ def _window() -> list[Panel]:
                 f"max by (model_version, scope) (driftline_monitor_drift_consecutive_windows{{{VERSION}}})",
                 "v{{model_version}} {{scope}}",
             ),
-            span=8,
+            span=6,
+        ),
+        lines(
+            "Window that decided on $feature",
+            "Of five spans the most telling one decides: its rows, against all rows of the widest.",
+            "short",
+            (f"max(driftline_monitor_feature_window_rows{{{FEATURE}}})", "rows"),
+            (f'max(driftline_monitor_window_rows{{{MODEL},dataset="current"}})', "widest"),
+            span=6,
         ),
         lines(
             "Columns by state",
             "dropped: over max_features, judged and stored but without series here.",
             "short",
             (f"max by (state) (driftline_monitor_features{{{MODEL}}})", "{{state}}"),
-            span=8,
+            span=6,
         ),
     ]

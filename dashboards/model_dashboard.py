@@ -3,12 +3,14 @@
 from grafana_foundation_sdk.builders import dashboard
 
 from driftline.dashboards.board import MODEL, STALE_INTERVALS, VERSION, age_of, board, model_variable, version_variables
-from driftline.dashboards.panels import DRIFT_TEXTS, Panel, bucket_map, lines, number, states
+from driftline.dashboards.distribution_panels import bucket_map, gap_map
+from driftline.dashboards.panels import DRIFT_TEXTS, Panel, lines, number, states
 
 UID = "driftline-model"
 DRIFT_JOB = f'{MODEL},check="drift"'
 DURATION = f"driftline_scorer_request_duration_seconds_bucket{{{VERSION}}}"
 COUNT = f"driftline_scorer_request_duration_seconds_count{{{VERSION}}}"
+CURRENT, REFERENCE = '"current"', '"reference"'
 YES_NO = {"0": ("no", "red"), "1": ("yes", "green")}
 
 
@@ -180,6 +182,8 @@ def _versions() -> list[Panel]:
 
 def _drift() -> list[Panel]:
     outputs = f"max by (output, method) (driftline_monitor_prediction_drift_score{{{VERSION}}})"
+    limits = f"max by (output) (driftline_monitor_prediction_drift_threshold{{{VERSION}}})"
+    bins = f"max by (output, bin) (driftline_monitor_prediction_bin_ratio{{{VERSION},dataset=%s}})"
     return [
         states(
             "Drift by version and scope",
@@ -193,9 +197,11 @@ def _drift() -> list[Panel]:
         ),
         lines(
             "Drift of predictions",
-            "Distance between the live outputs and those on the training data.",
+            "Distance between the live outputs and those on the training data, and its limit for this window's size.",
             "none",
             (outputs, "{{output}} ({{method}})"),
+            (limits, "threshold of {{output}}"),
+            limit_in="^threshold",
             span=8,
         ),
         lines(
@@ -206,5 +212,13 @@ def _drift() -> list[Panel]:
             (f"{STALE_INTERVALS} * max(driftline_monitor_job_interval_seconds{{{DRIFT_JOB}}})", "limit"),
             span=8,
             limit_in="^limit",
+        ),
+        gap_map(
+            "Distribution of predictions against the reference",
+            "Gained (red) and lost (blue) share of rows per bin of the reference; an even, pale picture is no drift. "
+            "Needs export_bins in [monitor].",
+            (f"{bins % CURRENT} - {bins % REFERENCE}", "{{output}} {{bin}}"),
+            full=0.2,
+            span=24,
         ),
     ]

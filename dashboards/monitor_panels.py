@@ -10,6 +10,7 @@ def job_panels() -> list[Panel]:
     interval = f"max {by} (driftline_monitor_job_interval_seconds)"
     legend = "{{model_name}} {{check}}"
     runs = "driftline_monitor_job_runs_total"
+    durations = "driftline_monitor_job_duration_seconds_bucket"
     return [
         lines(
             "Age of the last success, in intervals",
@@ -18,34 +19,47 @@ def job_panels() -> list[Panel]:
             (f"topk(15, ({job_age('', 'model_name, check')}) / {interval})", legend),
             (f"{STALE_INTERVALS} + 0 * max(driftline_monitor_job_interval_seconds)", "limit"),
             limit_in="^limit",
-            span=8,
+            span=6,
         ),
         lines(
             "Runs by result",
             "insufficient_data: too few rows for a verdict, which is no fault.",
             "cpm",
             (f"60 * sum by (check, result) (rate({runs}[$__rate_interval]))", "{{check}} {{result}}"),
-            span=8,
+            span=6,
         ),
         lines(
             "Failures in a row",
             "0 is well. The error is in the monitor's log and on its status page.",
             "short",
             (f"topk(15, max {by} (driftline_monitor_job_consecutive_failures))", legend),
-            span=8,
+            span=6,
         ),
         lines(
             "Duration of the last run, in intervals",
-            "Of the 15 longest; near 1 a job hardly ends before the next begins.",
+            "Of the 15 longest; near 100 % a job hardly ends before the next begins.",
             "percentunit",
             (f"topk(15, max {by} (driftline_monitor_job_last_duration_seconds) / {interval})", legend),
-            span=8,
+            span=6,
         ),
         lines(
-            "Age of the scheduler's heartbeat",
-            "Seconds; minutes mean that the monitor's process lives and its loop does not.",
+            "Duration of runs",
+            "p95 by check, all models together; the dots lead to runs in MLflow.",
             "s",
-            (age_of("driftline_monitor_scheduler_last_tick_timestamp_seconds", "", "instance"), "{{instance}}"),
+            (f"histogram_quantile(0.95, sum by (check, le) (rate({durations}[$__rate_interval])))", "{{check}}"),
+            span=8,
+            exemplars=True,
+        ),
+        lines(
+            "Heartbeat of the monitor",
+            "heartbeat: minutes mean that the monitor's process lives and its loop does not; results: since the page's "
+            "figures were read from the store.",
+            "s",
+            (
+                age_of("driftline_monitor_scheduler_last_tick_timestamp_seconds", "", "instance"),
+                "{{instance}} heartbeat",
+            ),
+            (age_of("driftline_monitor_results_read_timestamp_seconds", "", "instance"), "{{instance}} results"),
             span=8,
         ),
         states(

@@ -6,6 +6,7 @@ The SDK's own panels hide the legend; these show it.
 from collections.abc import Mapping
 
 from grafana_foundation_sdk.builders import (
+    barchart,
     bargauge,
     common,
     dashboard,
@@ -18,12 +19,12 @@ from grafana_foundation_sdk.builders import (
 )
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
-from grafana_foundation_sdk.models import heatmap as heatmap_options
-from grafana_foundation_sdk.models import prometheus as prometheus_options
 
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 Query = tuple[str, str]  # PromQL, legend
-Panel = timeseries.Panel | stat.Panel | statetimeline.Panel | bargauge.Panel | heatmap.Panel | table.Panel
+Panel = (
+    timeseries.Panel | stat.Panel | statetimeline.Panel | bargauge.Panel | heatmap.Panel | barchart.Panel | table.Panel
+)
 UP_OR_DOWN = {"0": ("down", "red"), "1": ("up", "green")}
 DRIFT_TEXTS = {"0": ("no drift", "green"), "1": ("drift", "red")}
 
@@ -47,7 +48,7 @@ def lines(
         exemplars: show the exemplars of the first query as dots.
     """
     panel = timeseries.Panel().title(title).description(description).unit(unit).datasource(DATASOURCE)
-    panel = panel.legend(_legend()).min(0).fill_opacity(8).line_width(1).show_points(options.VisibilityMode.AUTO)
+    panel = panel.legend(legend()).min(0).fill_opacity(8).line_width(1).show_points(options.VisibilityMode.AUTO)
     panel = panel.tooltip(common.VizTooltipOptions().mode(options.TooltipDisplayMode.MULTI)).height(8).span(span)
     if limit_in:
         panel = panel.override_by_regexp(
@@ -59,8 +60,8 @@ def lines(
             ],
         )
     for index, query in enumerate(queries):
-        target = _query(query, index).range()
-        panel = panel.with_target(target.exemplar(True) if exemplars and not index else target)
+        asked = target(query, index).range()
+        panel = panel.with_target(asked.exemplar(True) if exemplars and not index else asked)
     return panel
 
 
@@ -105,7 +106,7 @@ def number(
     )
     if texts:
         panel = panel.mappings([value_texts(texts)])
-    return panel.with_target(_query(query, 0).instant())
+    return panel.with_target(target(query, 0).instant())
 
 
 def states(
@@ -113,8 +114,8 @@ def states(
 ) -> statetimeline.Panel:
     """Return one coloured band per series over time; ``texts`` names the values: value -> (text, colour)."""
     panel = statetimeline.Panel().title(title).description(description).unit("short").datasource(DATASOURCE)
-    panel = panel.legend(_legend()).mappings([value_texts(texts)]).show_value(options.VisibilityMode.NEVER)
-    return panel.merge_values(True).height(8).span(span).with_target(_query(query, 0))
+    panel = panel.legend(legend()).mappings([value_texts(texts)]).show_value(options.VisibilityMode.NEVER)
+    return panel.merge_values(True).height(8).span(span).with_target(target(query, 0))
 
 
 def bars(
@@ -128,7 +129,7 @@ def bars(
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).min(0).height(8).span(span)
     if leads_to:
         panel = panel.data_links([dashboard.DashboardLink("Show").url(leads_to)])
-    return panel.with_target(_query(query, 0).instant())
+    return panel.with_target(target(query, 0).instant())
 
 
 def value_texts(texts: Mapping[str, tuple[str, str]]) -> model.ValueMap:
@@ -140,34 +141,13 @@ def value_texts(texts: Mapping[str, tuple[str, str]]) -> model.ValueMap:
     return model.ValueMap(options=results)
 
 
-def bucket_map(title: str, description: str, unit: str, expression: str, *, span: int = 12) -> heatmap.Panel:
-    """Return a heatmap of a histogram's buckets over time; ``expression`` keeps the label ``le``."""
-    panel = _map(title, description, span).unit("short").y_axis(heatmap.YAxisConfig().unit(unit))
-    target = _query((expression, "{{le}}"), 0).range().format(prometheus_options.PromQueryFormat.HEATMAP)
-    return panel.color(_colours("Oranges")).with_target(target)
+def legend() -> common.VizLegendOptions:
+    """Return a legend below the panel, as a list."""
+    shown = common.VizLegendOptions().display_mode(options.LegendDisplayMode.LIST)
+    return shown.placement(options.LegendPlacement.BOTTOM).show_legend(True).calcs([])
 
 
-def share_map(title: str, description: str, query: Query, *, full: float, span: int = 24) -> heatmap.Panel:
-    """Return one row per series over time: white at half of ``full``, blue below, red above."""
-    panel = _map(title, description, span).unit("percentunit").cell_values(heatmap.CellValues().unit("percentunit"))
-    return panel.color(_colours("RdBu").reverse(True).min(0).max(full)).with_target(_query(query, 0).range())
-
-
-def _map(title: str, description: str, span: int) -> heatmap.Panel:
-    panel = heatmap.Panel().title(title).description(description).datasource(DATASOURCE).calculate(False)
-    tooltip = heatmap.HeatmapTooltip().mode(options.TooltipDisplayMode.SINGLE).show_color_scale(True)
-    return panel.cell_gap(1).show_legend().tooltip(tooltip).height(9).span(span)
-
-
-def _colours(scheme: str) -> heatmap.HeatmapColorOptions:
-    return heatmap.HeatmapColorOptions().mode(heatmap_options.HeatmapColorMode.SCHEME).scheme(scheme).steps(64)
-
-
-def _legend() -> common.VizLegendOptions:
-    legend = common.VizLegendOptions().display_mode(options.LegendDisplayMode.LIST)
-    return legend.placement(options.LegendPlacement.BOTTOM).show_legend(True).calcs([])
-
-
-def _query(query: Query, index: int) -> prometheus.Dataquery:
+def target(query: Query, index: int) -> prometheus.Dataquery:
+    """Return the query as a panel's ``index``-th."""
     expression, legend = query
     return prometheus.Dataquery().expr(expression).legend_format(legend).ref_id(chr(ord("A") + index))
