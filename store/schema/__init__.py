@@ -1,0 +1,46 @@
+"""The static tables of the store; the one place where column names live.
+
+Prediction tables are made at run time, one per model and signature (``prediction_tables``). Alembic's revisions under
+``migrations/`` are the frozen history of what stands here; ``migrate`` brings a database to it.
+"""
+
+from driftline.store.schema.base import metadata
+from driftline.store.schema.capture import dead_letter, pruned_day, spool, spool_gap, spool_position
+from driftline.store.schema.models import model_version, prediction_table, reference
+from driftline.store.schema.results import (
+    drift_episode,
+    drift_history,
+    drift_result,
+    job_run,
+    multivariate_result,
+    performance_result,
+    quality_result,
+    report,
+)
+from driftline.store.schema.traffic import coerced_cells, event, invocation, label, profile, profile_backfill
+
+__all__ = [
+    "coerced_cells",
+    "dead_letter",
+    "drift_episode",
+    "drift_history",
+    "drift_result",
+    "event",
+    "invocation",
+    "job_run",
+    "label",
+    "metadata",
+    "model_version",
+    "multivariate_result",
+    "performance_result",
+    "prediction_table",
+    "profile",
+    "profile_backfill",
+    "pruned_day",
+    "quality_result",
+    "reference",
+    "report",
+    "spool",
+    "spool_gap",
+    "spool_position",
+]

@@ -1,0 +1,176 @@
+"""What the monitor's jobs found."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from driftline.store.column_types import Identity, Timestamp
+from driftline.store.schema.base import identity, metadata, of_model_version
+
+job_run = Table(
+    "job_run",
+    metadata,
+    identity(),
+    Column("job", Text, nullable=False),
+    Column("model_version_id", Identity, ForeignKey("model_version.id")),
+    Column("started_at", Timestamp, nullable=False),
+    Column("finished_at", Timestamp),
+    Column("result", Text, nullable=False),  # running, success, error, insufficient_data, skipped
+    Column("message", Text),
+    Column("mlflow_run_id", Text),
+    Index(None, "job", "model_version_id", "started_at"),
+)
+
+drift_result = Table(
+    "drift_result",
+    metadata,
+    identity(),
+    of_model_version(),
+    Column("job_run_id", Identity, ForeignKey("job_run.id")),
+    Column("reference_id", Identity, ForeignKey("reference.id"), nullable=False),
+    Column("arm", SmallInteger, nullable=False),
+    Column("side", Text, nullable=False),  # input or output
+    Column("column_name", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # numeric or categorical
+    Column("statistic", Text, nullable=False),
+    Column("window_start", Timestamp, nullable=False),
+    Column("window_end", Timestamp, nullable=False),
+    Column("window_rows", Identity, nullable=False),
+    Column("score", Double),
+    Column("threshold", Double),  # NULL where there was no verdict
+    Column("effect", Double),  # of the mean, in standard deviations of the reference, or of a category's share
+    Column("since", Timestamp),  # when the open episode of drift began
+    Column("verdict", Text, nullable=False),  # drift, no drift, insufficient data
+    Column("reason", Text, nullable=False),
+    Column("missing_share", Double),
+    Column("reference_missing_share", Double),
+    Column("unseen_share", Double),
+    Column("out_of_range_share", Double),
+    Column("picture", Text),  # JSON of a drifted column: shares of training and window over a few bars, and in words
+    Column("importance", Double),  # share of what the model relies on; NULL where that is not known
+    Column("computed_at", Timestamp, nullable=False),
+    Index(None, "model_version_id", "computed_at"),
+    Index(None, "model_version_id", "column_name", "computed_at"),
+    Index(None, "job_run_id"),
+)
+
+drift_episode = Table(
+    "drift_episode",
+    metadata,
+    identity(),
+    of_model_version(),
+    Column("arm", SmallInteger, nullable=False),
+    Column("side", Text, nullable=False),  # input or output
+    Column("column_name", Text, nullable=False),  # empty: the side as a whole
+    Column("opened_at", Timestamp, nullable=False),
+    Column("near_at", Timestamp, nullable=False),  # when a score was last near its threshold or over it
+    Column("judgements", Integer, nullable=False),  # since it opened
+    Column("peak", Double, nullable=False),  # highest score in units of its threshold
+    Column("closed_at", Timestamp),  # NULL while it is open
+    Index(None, "model_version_id", "closed_at"),
+)
+
+drift_history = Table(
+    "drift_history",
+    metadata,
+    identity(),
+    of_model_version(),
+    Column("reference_id", Identity, ForeignKey("reference.id"), nullable=False),
+    Column("arm", SmallInteger, nullable=False),
+    Column("hour", Timestamp, nullable=False),  # in which the windows ended
+    Column("spans", Text, nullable=False),  # of the windows in seconds, separated by commas
+    Column("scores", LargeBinary, nullable=False),  # float32, span after span, columns in the reference's order
+    UniqueConstraint("model_version_id", "reference_id", "arm", "hour", name="uq_drift_history_hour"),
+)
+
+quality_result = Table(
+    "quality_result",
+    metadata,
+    identity(),
+    of_model_version(),
+    Column("job_run_id", Identity, ForeignKey("job_run.id")),
+    Column("arm", SmallInteger, nullable=False),
+    Column("kind", Text, nullable=False),  # of finding: missing, out of range, volume ... (monitor.quality)
+    Column("side", Text, nullable=False),  # input, output; empty: the rows as a whole
+    Column("column_name", Text, nullable=False),  # empty: the rows as a whole
+    Column("window_start", Timestamp, nullable=False),
+    Column("window_end", Timestamp, nullable=False),
+    Column("window_rows", Identity, nullable=False),
+    Column("observed", Double),
+    Column("expected", Double),
+    Column("threshold", Double),  # NULL where there was no verdict
+    Column("verdict", Text, nullable=False),  # breach, ok, insufficient data
+    Column("reason", Text, nullable=False),
+    Column("computed_at", Timestamp, nullable=False),
+    Index(None, "model_version_id", "computed_at"),
+    Index(None, "job_run_id"),
+)
+
+multivariate_result = Table(
+    "multivariate_result",
+    metadata,
+    identity(),
+    of_model_version(),
+    Column("job_run_id", Identity, ForeignKey("job_run.id")),
+    Column("reference_id", Identity, ForeignKey("reference.id"), nullable=False),
+    Column("arm", SmallInteger, nullable=False),
+    Column("window_start", Timestamp, nullable=False),
+    Column("window_end", Timestamp, nullable=False),
+    Column("window_rows", Identity, nullable=False),  # compared, at most the sample's size
+    Column("reference_rows", Identity, nullable=False),  # compared
+    Column("auc", Double),  # NULL where there was no verdict, as z
+    Column("z", Double),
+    Column("verdict", Text, nullable=False),  # drift, no drift, insufficient data
+    Column("reason", Text, nullable=False),
+    Column("columns", Text, nullable=False),  # JSON: the columns that tell live from training rows, and by how much
+    Column("computed_at", Timestamp, nullable=False),
+    Index(None, "model_version_id", "computed_at"),
+    Index(None, "job_run_id"),
+)
+
+performance_result = Table(
+    "performance_result",
+    metadata,
+    identity(),
+    of_model_version(),
+    Column("job_run_id", Identity, ForeignKey("job_run.id")),
+    Column("arm", SmallInteger, nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("estimated", Boolean, nullable=False),
+    Column("window_start", Timestamp, nullable=False),
+    Column("window_end", Timestamp, nullable=False),
+    Column("labelled_rows", Identity, nullable=False),
+    Column("window_rows", Identity, nullable=False),
+    Column("value", Double),
+    Column("low", Double),
+    Column("high", Double),
+    Column("threshold", Double),
+    Column("breached", Boolean),
+    Column("computed_at", Timestamp, nullable=False),
+    Index(None, "model_version_id", "computed_at"),
+    Index(None, "job_run_id"),
+)
+
+report = Table(
+    "report",
+    metadata,
+    identity(),
+    of_model_version(),
+    Column("window_start", Timestamp, nullable=False),
+    Column("window_end", Timestamp, nullable=False),
+    Column("made_at", Timestamp, nullable=False),
+    Column("html", LargeBinary, nullable=False),
+    Column("content", LargeBinary, nullable=False),  # zstd; content is JSON
+    Column("mlflow_run_id", Text),
+    UniqueConstraint("model_version_id", "window_start", "window_end"),
+)
