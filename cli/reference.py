@@ -27,26 +27,46 @@ def reference() -> None:
     show_default=True,
     help="Whether to keep it beside the model in MLflow too.",
 )
+@click.option("--labels", help="The column of the data that holds what was to be predicted: shows what the model uses.")
+@click.option(
+    "--importances",
+    type=click.Path(path_type=Path),
+    help="How much the model relies on each input: a JSON object of numbers; without it, the model is asked.",
+)
 @base_options
-def build(base: BaseSettings, model_uri: str, data: Path | None, to_mlflow: bool) -> None:
+def build(
+    base: BaseSettings, model_uri: str, data: Path | None, to_mlflow: bool, labels: str | None, importances: Path | None
+) -> None:
     """Reduce training data to the reference of MODEL_URI.
 
-    It goes into the store, and beside the model in MLflow.
+    It goes into the store, and beside the model in MLflow. Drifted columns are ranked by how much the model relies on
+    them: by --importances, else by what a scikit-learn fit left behind, else by shuffling columns with --labels.
     """
     from driftline.cli.job_context import open_context
     from driftline.monitor import reference as references
     from driftline.monitor import training_data
 
     context = open_context(base)
+    given = None if importances is None else training_data.read_importances(importances)
     identity = context.link.resolve(model_uri)
     found = training_data.find(context.link, identity, data)
     click.echo(f"{len(found.frame)} rows from {found.source}")
     with progress_bar(len(found.frame), "the model's answers") as bar:
-        built = references.build(context.link, identity, found.frame, found.source, progress=bar.update)
+        built = references.build(
+            context.link,
+            identity,
+            found.frame,
+            found.source,
+            labels=labels,
+            importances=given,
+            progress=bar.update,
+        )
     click.echo(
         f"reference of {identity.name} version {identity.version}: {len(built.reference.columns)} columns, "
         f"outputs {built.outputs_from}"
     )
+    unknown = "not known: give --labels COLUMN or --importances FILE to rank drifted columns by them"
+    click.echo(f"importances {built.reference.importances_from or unknown}")
     profiled = references.save(context.engine, built, context.home)
     click.echo(f"saved to the store; {profiled} rows that were there already are profiled")
     if to_mlflow:
@@ -78,4 +98,6 @@ def show(base: BaseSettings, model: str) -> None:
     for profiled in found.profiled:
         column = profiled.column
         cut = f"{len(profiled.bins.edges)} edges" if profiled.bins else f"{len(profiled.categories or ())} categories"
-        click.echo(f"  {column.side:<6}  {column.name}  {column.type}  {profiled.kind}, {cut}")
+        share = (found.importances or {}).get(column.column_name)
+        relied_on = "" if share is None else f", importance {share:.1%}"
+        click.echo(f"  {column.side:<6}  {column.name}  {column.type}  {profiled.kind}, {cut}{relied_on}")

@@ -5,8 +5,8 @@ MLflow and as a copy under ``<home>/references/``, a bounded sample of the train
 """
 
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from driftline.monitor.drift.calibration import calibrate
 from driftline.monitor.frames import TrainingDataMismatch, answer_columns, tensor_column, typed_columns
+from driftline.monitor.importance import Importances, given_importances, measured_importances
 from driftline.monitor.mlflow_link import MlflowLink, exact_uri
 from driftline.monitor.reference_sample import SAMPLE_FILE, draw_sample, keep_sample, write_sample
 from driftline.monitor.watch import WatchedVersion
@@ -59,6 +60,8 @@ def build(
     frame: "pd.DataFrame",
     source: str,
     *,
+    labels: "str | NDArray[Any] | None" = None,
+    importances: Mapping[str, float] | None = None,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> BuiltReference:
     """Reduce training rows to the reference of a model.
@@ -68,6 +71,10 @@ def build(
 
     Args:
         source: where the rows came from, for people.
+        labels: what was to be predicted, a column of the frame or an array of its length: for a model whose fit left no
+            importances, shuffling columns then shows what it relies on.
+        importances: how much the model relies on each input by its name, at least 0; those not named have none. The
+            model is asked when absent: always when it is loaded for its outputs, else if there are labels.
         progress: called with the number of rows that the model has answered since the last call.
 
     Raises:
@@ -80,13 +87,21 @@ def build(
     _require_inputs(identity, frame, inputs)
     data = tensor_column(frame, inputs[0]) if _is_one_tensor(identity) else typed_columns(frame, inputs)
     names = {c.name for c in inputs}
-    if outputs and all(c.name in frame.columns and c.name not in names for c in outputs):
+    truth = _labels(frame, labels, names)
+    relied_on = None if importances is None else given_importances(importances, inputs)
+    known = bool(outputs) and all(c.name in frame.columns and c.name not in names for c in outputs)
+    if not known or (relied_on is None and truth is not None):
+        model, features = link.load(exact_uri(identity)), _features(identity, frame, inputs)
+        relied_on = relied_on or _measured(identity, model, features, inputs, truth)
+    if known:
         data |= typed_columns(frame, outputs)
         said = f"taken from the data's {', '.join(c.name for c in outputs)}"
     else:
-        data |= _answers(link, identity, frame, inputs, outputs, progress)
+        data |= _answers(identity, model, features, outputs, progress)
         said = f"the model's answers to the {len(frame)} rows"
     reference = calibrate(build_reference(columns, data, source=source, made_at_us=now_us()))
+    if relied_on is not None:
+        reference = replace(reference, importances=relied_on.shares, importances_from=relied_on.source)
     return BuiltReference(identity, reference, draw_sample(data), said)
 
 
@@ -143,13 +158,21 @@ def require(engine: Engine, link: MlflowLink, version: WatchedVersion) -> Refere
     return reference
 
 
-def log_reference(model: Any, data: "pd.DataFrame", *, source: str = "training code") -> str:
+def log_reference(
+    model: Any,
+    data: "pd.DataFrame",
+    *,
+    source: str = "training code",
+    labels: "str | NDArray[Any] | None" = None,
+    importances: Mapping[str, float] | None = None,
+) -> str:
     """Keep the reference of a model beside it in MLflow, from training code.
 
     Args:
         model: what ``log_model`` returned, or a model URI.
         data: the training rows; other columns than the signature's are passed over.
         source: where they came from, for people.
+        labels, importances: what drifted columns are ranked by, see ``build``.
 
     Returns:
         The URI of the place in MLflow. Every monitor that meets the model fetches the reference from there.
@@ -162,7 +185,7 @@ def log_reference(model: Any, data: "pd.DataFrame", *, source: str = "training c
     identity = link.resolve(model if isinstance(model, str) else model.model_uri)
     if not identity.run_id:
         raise NoRun(f"the reference has no place in MLflow: {no_run(identity)}")
-    place = publish(link, build(link, identity, data, source))
+    place = publish(link, build(link, identity, data, source, labels=labels, importances=importances))
     assert place is not None  # there is a run
     return place
 
@@ -201,28 +224,55 @@ def _require_inputs(identity: ModelIdentity, frame: "pd.DataFrame", inputs: list
         )
 
 
-def _answers(
-    link: MlflowLink,
+def _labels(frame: "pd.DataFrame", labels: "str | NDArray[Any] | None", names: set[str]) -> NDArray[Any] | None:
+    if not isinstance(labels, str):
+        if labels is not None and len(labels) != len(frame):
+            raise TrainingDataMismatch(f"{len(labels)} labels for {len(frame)} rows: give one for each row")
+        return None if labels is None else np.asarray(labels)
+    if labels not in frame.columns or labels in names:
+        found = "is an input of the model" if labels in names else "is not in the data"
+        raise TrainingDataMismatch(f"the column of labels {labels} {found}: name the one that holds what to predict")
+    return np.asarray(frame[labels])
+
+
+def _measured(
     identity: ModelIdentity,
-    frame: "pd.DataFrame",
+    model: Any,
+    features: "pd.DataFrame",
     inputs: list[PredictionColumn],
+    labels: NDArray[Any] | None,
+) -> Importances | None:
+    if _is_one_tensor(identity) or not all(column.name in features.columns for column in inputs):
+        return None
+    try:
+        return measured_importances(model, features, inputs, labels)
+    except Exception as error:  # whatever the model's code raises; its words may hold values of the rows
+        raise _not_predicted(identity, error, "") from error
+
+
+def _not_predicted(identity: ModelIdentity, error: Exception, otherwise: str) -> TrainingDataMismatch:
+    return TrainingDataMismatch(
+        f"{identity.name} version {identity.version} does not predict rows of these data "
+        f"({type(error).__name__}): give them as the model takes them{otherwise}"
+    )
+
+
+def _answers(
+    identity: ModelIdentity,
+    model: Any,
+    features: "pd.DataFrame",
     outputs: list[PredictionColumn],
     progress: Callable[[int], object],
 ) -> dict[str, NDArray[Any]]:
     """Return the model's outputs for the rows, in the form in which the scorer would have answered them."""
-    model = link.load(exact_uri(identity))
-    features = _features(identity, frame, inputs)
     parts: dict[str, list[NDArray[Any]]] = {c.column_name: [] for c in outputs}
     for start in range(0, len(features), _PREDICT_ROWS):
         batch = features[start : start + _PREDICT_ROWS]
         try:
             answer = model.predict(batch)
         except Exception as error:  # whatever the model's code raises; its words may hold values of the rows
-            raise TrainingDataMismatch(
-                f"{identity.name} version {identity.version} does not predict rows of these data "
-                f"({type(error).__name__}): give them as the model takes them, or with columns named "
-                f"{', '.join(c.name for c in outputs)} that hold its answers"
-            ) from error
+            named = ", ".join(c.name for c in outputs)
+            raise _not_predicted(identity, error, f", or with columns named {named} that hold its answers") from error
         answered = answer_columns(identity.signature, outputs, answer, len(batch))
         for name, cells in answered.items():
             parts[name].append(cells)

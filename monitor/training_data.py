@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+
 from driftline.monitor.mlflow_link import MlflowLink, exact_uri, first_line
 from driftline.store.errors import DriftlineError
 from driftline.store.records import ModelIdentity
@@ -121,3 +123,21 @@ def read_table(path: Path) -> "pd.DataFrame":
     if frame.empty:
         raise TrainingDataMissing(f"{path} holds no rows: a reference needs the rows that the model was trained on")
     return frame
+
+
+def read_importances(path: Path) -> dict[str, float]:
+    """Return the JSON object of a file that says how much a model relies on each input.
+
+    Raises:
+        TrainingDataMissing: there is no such file, or it is no JSON object.
+    """
+    try:
+        content = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise TrainingDataMissing(
+            f"{path} cannot be read as JSON ({type(error).__name__}): give an object of numbers, as "
+            '`{"age": 0.7, "plan": 0.3}`'
+        ) from error
+    if not isinstance(content, dict):
+        raise TrainingDataMissing(f'{path} holds no JSON object: give one as `{{"age": 0.7, "plan": 0.3}}`')
+    return content

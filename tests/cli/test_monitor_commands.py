@@ -104,8 +104,9 @@ def test_drift_prints_the_table_with_the_shifted_column(run: Run, sqlite_context
     printed = run("drift", "tiny", "--since", "1h")
     assert printed.exit_code == 0, printed.output
     lines = {line.split()[0]: line for line in printed.output.splitlines()}
-    assert lines["column"].split() == ["column", "statistic", "score", "threshold", "rows", "verdict"]
+    assert lines["column"].split() == "column statistic importance score threshold rows verdict".split()
     assert "600" in lines["income"]
+    assert "66." in lines["income"]  # percent: the model is age - 2 * income
     assert "  drift: " in lines["income"]
     assert lines["age"].endswith("no drift")
     below = printed.output.splitlines()[printed.output.splitlines().index(lines["income"]) + 1]
@@ -123,7 +124,7 @@ def test_drift_as_json_holds_every_column(run: Run, sqlite_context: JobContext, 
     )
     assert found["window"]["rows"] == 600
     assert {c["column"] for c in found["columns"] if c["side"] == "output"} == {"prediction"}
-    assert all(c["changed"] is None for c in found["columns"])
+    assert all((c["changed"] is not None) == (c["verdict"] == "drift") for c in found["columns"])
 
 
 def test_drift_fetches_a_reference_that_only_mlflow_has(run: Run, sqlite_context: JobContext, tiny: TinyModel) -> None:

@@ -71,6 +71,14 @@ def test_edges_that_do_not_rise_are_refused(reference: Reference) -> None:
         Reference.from_bytes(file_of(zstandard.compress(orjson.dumps(body))))
 
 
+def test_a_file_of_an_earlier_release_knows_no_importances(reference: Reference) -> None:
+    body = orjson.loads(zstandard.decompress(reference.to_bytes()[len(MAGIC) + 4 :]))
+    del body["importances"], body["importances_from"]
+    earlier = Reference.from_bytes(file_of(zstandard.compress(orjson.dumps(body))))
+    assert earlier.importances is None
+    assert earlier.profile == reference.profile
+
+
 def test_bins_alone_make_the_spec_hash(reference: Reference, rows_of: Rows) -> None:
     assert reference.with_calibration({}).spec_hash == reference.spec_hash
     again = build_reference(reference.columns, rows_of(1, 5000), source="elsewhere", made_at_us=1)
