@@ -5,6 +5,8 @@ from typing import Any
 
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.jobs import JobContext
+from driftline.monitor.multivariate.settings import MultivariateSettings
+from driftline.monitor.quality.settings import QualitySettings
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.store.engine import open_engine, require_file
 from driftline.store.home import make_home
@@ -41,11 +43,20 @@ def open_context(
     report = load_section(ReportSettings, "report")
     drift = load_section(DriftSettings, "drift")
     retention = load_section(RetentionSettings, "retention")
+    quality = load_section(QualitySettings, "quality")
+    multivariate = load_section(MultivariateSettings, "multivariate")
     if not create:
         require_file(base.store_url)
     make_home(base.home)
     engine = open_engine(base.store_url)
     prepare(engine)
     return JobContext(
-        engine=engine, home=base.home.absolute(), monitor=monitor, report=report, drift=drift, retention=retention
+        engine=engine,
+        home=base.home.absolute(),
+        monitor=monitor,
+        report=report,
+        drift=drift,
+        retention=retention,
+        quality=quality,
+        multivariate=multivariate,
     )

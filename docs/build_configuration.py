@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 
 from driftline.monitor.drift.settings import DriftSettings
+from driftline.monitor.multivariate.settings import MultivariateSettings
+from driftline.monitor.quality.settings import QualitySettings
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.scorer.settings import ScorerSettings
 from driftline.store.loader.settings import LoaderSettings
@@ -26,6 +28,8 @@ CLASSES: dict[str, type] = {
     "monitor": MonitorSettings,
     "report": ReportSettings,
     "drift": DriftSettings,
+    "quality": QualitySettings,
+    "multivariate": MultivariateSettings,
 }
 _HEAD = """# Configuration
 

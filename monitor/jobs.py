@@ -19,6 +19,8 @@ from sqlalchemy import Engine
 
 from driftline.monitor import results
 from driftline.monitor.mlflow_link import MlflowLink
+from driftline.monitor.multivariate.settings import MultivariateSettings
+from driftline.monitor.quality.settings import QualitySettings
 from driftline.monitor.results import Result
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.monitor.watch import WatchedVersion, watched_versions
@@ -44,6 +46,8 @@ class JobContext:
     report: ReportSettings
     drift: "DriftSettings"
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
+    multivariate: MultivariateSettings = field(default_factory=MultivariateSettings)
     link: MlflowLink = field(default_factory=MlflowLink)
     clock: Callable[[], int] = now_us
 

@@ -20,7 +20,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from driftline.monitor import drift_job, reference_job, retention_job, rollup_job
+from driftline.monitor import drift_job, multivariate_job, quality_job, reference_job, retention_job, rollup_job
 from driftline.monitor.job_durations import JobDurations
 from driftline.monitor.jobs import JobContext, JobReport, explain
 from driftline.monitor.report import job as report_job
@@ -62,6 +62,20 @@ def jobs(context: JobContext) -> list[Job]:
             drift_job.run,
             _every(monitor.drift_interval_seconds),
             monitor.drift_interval_seconds,
+            at_start=True,
+        ),
+        Job(
+            quality_job.NAME,
+            quality_job.run,
+            _every(context.quality.interval_seconds),
+            context.quality.interval_seconds,
+            at_start=True,
+        ),
+        Job(
+            multivariate_job.NAME,
+            multivariate_job.run,
+            _every(context.multivariate.interval_seconds),
+            context.multivariate.interval_seconds,
             at_start=True,
         ),
         Job(

@@ -25,6 +25,7 @@ from driftline.store.errors import DriftlineError
 from driftline.store.records import now_us
 
 Run = Callable[..., Result]
+JOBS = ["reference", "drift", "quality", "multivariate", "report", "rollup", "retention"]
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_monitor_once_prints_a_line_per_job_and_succeeds(run: Run, sqlite_contex
     done = run("monitor", "--once")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["reference", "drift", "report", "rollup", "retention"]
+    assert [line.split(":")[0] for line in lines] == JOBS
     assert "tiny/1: success (600 rows, drift in income" in lines[1]
 
 
@@ -181,13 +182,7 @@ def test_monitor_once_exits_with_1_when_a_job_failed_and_runs_the_others(
         connection.execute(update(schema.reference).values(content=b"damaged"))
     done = run("monitor", "--once")
     assert done.exit_code == 1
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [
-        "reference",
-        "drift",
-        "report",
-        "rollup",
-        "retention",
-    ]
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == JOBS
     assert "error" in done.stdout.splitlines()[1]
 
 

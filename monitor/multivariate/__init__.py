@@ -1,0 +1,1 @@
+"""The multivariate check: can a classifier tell live rows from training rows?"""

@@ -1,0 +1,1 @@
+"""Data quality: what is wrong with the rows themselves, against signature and reference."""
