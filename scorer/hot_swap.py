@@ -18,6 +18,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -48,6 +49,14 @@ _log = logging.getLogger("driftline.scorer")
 
 class _NotLoaded(Exception):
     """Why a version was not loaded, in one line; holds nothing of what was loaded halfway."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """The same of one try; ``is_told`` where the error says all there is to know, and the next try would end alike."""
+
+    reason: str
+    is_told: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,19 +168,30 @@ class HotSwap:
         return True
 
     def _load_beside(self, order: ModelOrder) -> ServedModel:
-        """Load and try the version, in a thread.
+        """Load and try the version, in a thread; once more where an error may be no fault of the version's.
 
         Raises:
             _NotLoaded: it cannot serve.
         """
+        loaded = self._load_once(order)
+        if isinstance(loaded, _Failure) and not loaded.is_told:
+            _log.warning("version %s is loaded once more at once", order.identity.version)
+            _collect()  # there is room for one
+            loaded = self._load_once(order)
+        if isinstance(loaded, _Failure):
+            raise _NotLoaded(loaded.reason)
+        gc.freeze()  # as at the start: collections pass it over
+        return loaded
+
+    def _load_once(self, order: ModelOrder) -> ServedModel | _Failure:
+        """Return what was loaded, or why nothing was; the error itself holds what was loaded halfway, and goes."""
         try:
-            loaded = self._load_and_try(order)
-        except BaseException as error:  # SystemExit too: a model that ends the process ends its loading only
-            reason = _one_line(error)
-        else:
-            gc.freeze()  # as at the start: collections pass it over
-            return loaded
-        raise _NotLoaded(reason)  # after the handler: the error holds what was loaded halfway
+            return self._load_and_try(order)
+        except (DriftlineError, SystemExit) as error:  # a model that ends the process ends its loading only
+            return _Failure(_one_line(error), is_told=True)
+        except BaseException as error:
+            _log.error("version %s was not loaded\n%s", order.identity.version, traceback.format_exc().rstrip())
+            return _Failure(_one_line(error), is_told=False)
 
     def _load_and_try(self, order: ModelOrder) -> ServedModel:
         beside = {serving.path for serving in self._serving.values()} - {order.path}
@@ -225,7 +245,7 @@ def _collect() -> None:
 
 def _forget_endpoints() -> None:
     """Empty FastAPI's caches of functions: they hold the last thousands of endpoints, and these their models."""
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if name.partition(".")[0] in _WEB_FRAMEWORK:
             for value in list(vars(module).values()):
                 if isinstance(value, functools._lru_cache_wrapper):

@@ -49,7 +49,8 @@ def forget_code(path: Path) -> None:
 
 def _modules_below(path: Path) -> dict[str, ModuleType]:
     found = {}
-    for name, module in list(sys.modules.items()):
+    # Not list(sys.modules.items()): the garbage collector may come in between, and with it another thread's import.
+    for name, module in sys.modules.copy().items():
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and _is_below(file, path):
             found[name] = module

@@ -1,9 +1,12 @@
 """Modules of the same name in several models."""
 
+import gc
 import importlib
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -42,6 +45,29 @@ def test_each_version_imports_its_own_modules(tmp_path: Path) -> None:
     with own_code(two, [one]):
         assert load(two) == 2
     assert importlib.import_module(NAME).VERSION == 2
+
+
+def test_what_is_imported_meanwhile_by_another_thread_disturbs_no_load(tmp_path: Path) -> None:
+    one, two = model(tmp_path, 1), model(tmp_path, 2)
+    with own_code(one, ()):
+        load(one)
+    imports = itertools.count()
+    before = gc.get_threshold()
+
+    def another_thread_imports(phase: str, info: object) -> None:
+        sys.modules[f"{NAME}_{next(imports)}"] = ModuleType(NAME)
+
+    # A collection may begin wherever an object is made, and its finalizers give other threads their turn.
+    gc.callbacks.append(another_thread_imports)
+    gc.collect()  # empties the free lists too: every object is made anew
+    gc.set_threshold(1)
+    try:
+        with own_code(two, [one]):
+            pass
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(another_thread_imports)
+    assert next(imports) > 0
 
 
 def test_a_load_that_fails_leaves_the_modules_of_what_serves(tmp_path: Path) -> None:

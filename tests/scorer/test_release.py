@@ -20,6 +20,7 @@ from driftline.scorer.model_loader import ModelLoader
 from driftline.scorer.model_source import ModelSource, resolve
 from driftline.scorer.orders import ModelOrder, OrderBoard, Orders
 from driftline.scorer.prediction_pool import BatchLimits, PredictionPool
+from driftline.scorer.served_model import ServedModel
 from driftline.scorer.version_book import VersionBook
 from driftline.scorer.warm_up import WarmUpFailed, warm_up
 from driftline.store.records import Arm
@@ -41,8 +42,10 @@ class Worker:
         first = self.order("first")
         self.board.post(Orders({Arm.CHAMPION: first}, {}))
         self.layer = ScoringLayer(self.loader.load(first), pool)
+        self.loads: list[str] = []
+        self.disturbed = 0  # so many loads fail for no fault of the model's
         board = OrderBoard.attach(self.board.path)
-        self.swap = HotSwap(self.layer, {Arm.CHAMPION: first}, board, self.reports, self.loader.load)
+        self.swap = HotSwap(self.layer, {Arm.CHAMPION: first}, board, self.reports, self._load)
         gc.collect()
         gc.freeze()
 
@@ -50,6 +53,12 @@ class Worker:
         version = self._scaled.client.get_model_version("scaled", self._scaled.versions[name])
         source: ModelSource = resolve(f"models:/scaled/{version.version}")
         return self._book.enter(Arm.CHAMPION, source).order(attempt)
+
+    def _load(self, order: ModelOrder) -> ServedModel:
+        self.loads.append(order.identity.version)
+        if len(self.loads) <= self.disturbed:
+            raise RuntimeError("dictionary changed size during iteration")
+        return self.loader.load(order)
 
     def want(self, name: str, attempt: int) -> None:
         self.board.post(Orders({Arm.CHAMPION: self.order("first")}, {Arm.CHAMPION: self.order(name, attempt)}))
@@ -156,6 +165,28 @@ def test_an_order_that_failed_is_not_tried_again_before_its_next_attempt(worker:
     assert [(report.state, report.attempt) for report in worker.heard()] == [
         ("loading", 1), ("failed", 1), ("loading", 2), ("failed", 2),
     ]  # fmt: skip
+
+
+def test_a_load_that_another_thread_disturbed_is_tried_once_more_at_once(
+    worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker.disturbed = 1
+    worker.want("second", 1)
+    run(worker.swap.look)
+    assert [report.state for report in worker.heard()] == ["loading", "serving"]
+    assert "RuntimeError: dictionary changed size during iteration" in caplog.text
+    assert 'raise RuntimeError("dictionary changed size during iteration")' in caplog.text, "its traceback"
+
+
+@pytest.mark.parametrize(("name", "loads", "told"), [("torn", 2, 2), ("unwilling", 1, 0), ("leaving", 1, 0)])
+def test_a_version_that_cannot_serve_is_loaded_twice_at_most_and_tracebacks_are_logged_where_they_say_more(
+    worker: Worker, scaled: ScaledModels, caplog: pytest.LogCaptureFixture, name: str, loads: int, told: int
+) -> None:
+    worker.want(name, 1)
+    run(worker.swap.look)
+    assert [report.state for report in worker.heard()] == ["loading", "failed"]
+    assert worker.loads == [scaled.versions[name]] * loads
+    assert caplog.text.count("Traceback") == told
 
 
 def test_a_load_that_never_ends_is_left_behind_when_nobody_wants_it(
