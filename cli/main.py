@@ -10,6 +10,7 @@ from driftline.store.errors import DriftlineError
 
 # name -> (attribute, the line that `driftline --help` shows)
 COMMANDS = {
+    "assets": ("driftline.cli.assets.command:assets", "Write dashboards, rules and configuration with your addresses."),
     "demo": ("driftline.cli.demo.command:demo", "Show the whole way of the data on real data, in one folder."),
     "drift": ("driftline.cli.drift:drift", "Judge live data against the training reference now."),
     "monitor": ("driftline.cli.monitor:monitor", "Run the scheduled jobs and expose their results."),

@@ -1,0 +1,1 @@
+"""``driftline assets``: what lies beside the product for Prometheus, Alertmanager and Grafana."""
