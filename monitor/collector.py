@@ -15,6 +15,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy import Row
 
+from driftline.monitor.beyond_columns_metrics import add_beyond_columns
 from driftline.monitor.job_durations import JobDurations
 from driftline.monitor.results import JobClock, Result
 from driftline.monitor.settings import MonitorSettings
@@ -103,7 +104,7 @@ class MonitorCollector(Collector):
 
     def _jobs(self, page: _Page, name: str, versions: list[VersionStatus]) -> None:
         current = versions[0]
-        for check in CHECKS:
+        for check in [c for c in CHECKS if c in self._schedule.job_names]:
             failures = [v.clocks[check].failures for v in versions if check in v.clocks]
             registered = _seconds(current.version.first_served_at_us)
             self._job(page, name, check, current.clocks.get(check), registered, max(failures, default=0))
@@ -156,6 +157,7 @@ class MonitorCollector(Collector):
                 page.set("drift_since_timestamp_seconds", _seconds(since), scope=scope, **labels)
         self._features(page, status, labels)
         self._outputs(page, status, labels)
+        add_beyond_columns(page.set, status, labels, self._settings.max_features)
         shown = {(side, row.column_name) for side in ("input", "output") for row in self._shown(status, side)}
         for each in [b for b in status.bins if (b.side, b.column_name) in shown]:
             of = {"feature": each.column_name} if each.side == "input" else {"output": each.column_name}

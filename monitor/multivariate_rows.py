@@ -1,10 +1,9 @@
 """Results of the multivariate check in the store."""
 
-from typing import Any
-
 import orjson
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, insert, select
 
+from driftline.monitor.drift.verdict import Verdict
 from driftline.monitor.multivariate.check import MultivariateDrift
 from driftline.store import schema
 from driftline.store.records import Arm
@@ -28,9 +27,19 @@ def save_check(
     ))  # fmt: skip
 
 
-def newest_check(connection: Connection, model_version_id: int, arm: Arm) -> Row[Any] | None:
-    """Return the newest row of ``multivariate_result`` of one version and arm; None while there is none."""
+def newest_check(connection: Connection, model_version_id: int, arm: Arm) -> MultivariateDrift | None:
+    """Return the newest check of one version and arm; None while there is none."""
     t = schema.multivariate_result
     mine = (t.c.model_version_id == model_version_id) & (t.c.arm == arm)
     newest = select(t).where(mine).order_by(t.c.computed_at.desc(), t.c.id.desc()).limit(1)
-    return connection.execute(newest).one_or_none()
+    row = connection.execute(newest).one_or_none()
+    return row and MultivariateDrift(
+        window=(row.window_start, row.window_end),
+        window_rows=row.window_rows,
+        training_rows=row.reference_rows,
+        auc=row.auc,
+        z=row.z,
+        columns=orjson.loads(row.columns),
+        verdict=Verdict(row.verdict),
+        reason=row.reason,
+    )

@@ -38,6 +38,6 @@ def _check(context: JobContext, version: WatchedVersion, run_id: int) -> Outcome
 
 
 def _summary(found: list[QualityFinding]) -> str:
-    breaches = [f.kind if f.name == WHOLE else f"{f.name}: {f.kind}" for f in found
+    breaches = [f.kind.words if f.name == WHOLE else f"{f.name}: {f.kind.words}" for f in found
                 if f.verdict is QualityVerdict.BREACH]  # fmt: skip
     return f"breaches: {', '.join(breaches)}" if breaches else "no breach"

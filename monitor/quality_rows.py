@@ -1,11 +1,10 @@
 """Findings on data quality in the store."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, insert, select
 
-from driftline.monitor.quality.finding import QualityFinding
+from driftline.monitor.quality.finding import Kind, QualityFinding, QualityVerdict
 from driftline.store import schema
 from driftline.store.records import Arm
 
@@ -47,11 +46,24 @@ def save_findings(
     )
 
 
-def newest_findings(connection: Connection, model_version_id: int, arm: Arm) -> Sequence[Row[Any]]:
-    """Return the rows of ``quality_result`` that the last run wrote for one version and arm, as it found them."""
+def newest_findings(connection: Connection, model_version_id: int, arm: Arm) -> list[QualityFinding]:
+    """Return what the last run found in one version and arm, in its order; empty while none ran."""
     t = schema.quality_result
     mine = (t.c.model_version_id == model_version_id) & (t.c.arm == arm)
-    newest = connection.scalar(
-        select(t.c.job_run_id).where(mine).order_by(t.c.computed_at.desc(), t.c.id.desc()).limit(1)
-    )
-    return connection.execute(select(t).where(mine & (t.c.job_run_id == newest)).order_by(t.c.id)).all()
+    run = select(t.c.job_run_id).where(mine).order_by(t.c.computed_at.desc(), t.c.id.desc()).limit(1)
+    newest = select(t).where(mine & (t.c.job_run_id == connection.scalar(run))).order_by(t.c.id)
+    return [
+        QualityFinding(
+            kind=Kind(row.kind),
+            side=row.side,
+            name=row.column_name,
+            window=(row.window_start, row.window_end),
+            window_rows=row.window_rows,
+            observed=row.observed,
+            expected=row.expected,
+            threshold=row.threshold,
+            verdict=QualityVerdict(row.verdict),
+            reason=row.reason,
+        )
+        for row in connection.execute(newest)
+    ]

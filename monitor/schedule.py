@@ -49,7 +49,7 @@ def jobs(context: JobContext) -> list[Job]:
         ConfigurationError: the report's cron expression is malformed.
     """
     monitor = context.monitor
-    return [
+    found = [
         Job(
             reference_job.NAME,
             reference_job.run,
@@ -100,6 +100,7 @@ def jobs(context: JobContext) -> list[Job]:
             at_start=True,
         ),
     ]
+    return [job for job in found if context.multivariate.enabled or job.name != multivariate_job.NAME]
 
 
 def run_job(context: JobContext, job: Job) -> JobReport:

@@ -22,6 +22,10 @@ from driftline.monitor.bin_shares import BinReader, BinShares
 from driftline.monitor.drift.episodes import Episode
 from driftline.monitor.episode_rows import open_drift
 from driftline.monitor.jobs import JobContext
+from driftline.monitor.multivariate.check import MultivariateDrift
+from driftline.monitor.multivariate_rows import newest_check
+from driftline.monitor.quality.finding import QualityFinding
+from driftline.monitor.quality_rows import newest_findings
 from driftline.monitor.results import JobClock
 from driftline.monitor.watch import WatchedVersion, watched_versions
 from driftline.store import schema
@@ -29,7 +33,7 @@ from driftline.store.records import MICROSECONDS
 
 log = logging.getLogger(__name__)
 _FRESH_SECONDS = 5.0
-CHECKS = ("drift", "report")
+CHECKS = ("drift", "quality", "multivariate", "report")
 STORE_CHECKS = ("rollup", "retention")  # about the whole store, no model
 
 
@@ -50,6 +54,7 @@ class VersionStatus:
         drift: rows of ``drift_result`` of the newest judgement, of the version's first arm; empty while there is none.
         open_drift: the episodes of the sides that are drifted, by side.
         bins: of the judged columns, where they are exported.
+        quality, multivariate: what their jobs found last, of the version's first arm.
     """
 
     version: WatchedVersion
@@ -59,6 +64,8 @@ class VersionStatus:
     clocks: dict[str, JobClock]
     share_threshold: float
     bins: Sequence[BinShares] = ()
+    quality: Sequence[QualityFinding] = ()
+    multivariate: MultivariateDrift | None = None
 
     def judged(self, side: str) -> list[Row[Any]]:
         """The columns of one side that have a verdict."""
@@ -156,6 +163,8 @@ def _read_version(
         clocks=_clocks(connection, CHECKS, version.id),
         share_threshold=context.monitor.drift_share_threshold,
         bins=bins.of(connection, version.id, drift) if bins else (),
+        quality=newest_findings(connection, version.id, arm),
+        multivariate=newest_check(connection, version.id, arm),
     )
 
 

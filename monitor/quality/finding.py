@@ -10,12 +10,17 @@ class Kind(StrEnum):
     """What a finding is about."""
 
     MISSING = "missing"
-    OUT_OF_RANGE = "out of range"
-    UNSEEN_CATEGORY = "unseen category"
+    OUT_OF_RANGE = "out_of_range"
+    UNSEEN_CATEGORY = "unseen_category"
     CONSTANT = "constant"
     COERCED = "coerced"
-    DUPLICATE_ROWS = "duplicate rows"
+    DUPLICATE_ROWS = "duplicate_rows"
     VOLUME = "volume"
+
+    @property
+    def words(self) -> str:
+        """As people read it."""
+        return self.value.replace("_", " ")
 
 
 class QualityVerdict(StrEnum):

@@ -100,7 +100,7 @@ quality_result = Table(
     of_model_version(),
     Column("job_run_id", Identity, ForeignKey("job_run.id")),
     Column("arm", SmallInteger, nullable=False),
-    Column("kind", Text, nullable=False),  # of finding: missing, out of range, volume ... (monitor.quality)
+    Column("kind", Text, nullable=False),  # of finding: missing, out_of_range, volume ... (monitor.quality)
     Column("side", Text, nullable=False),  # input, output; empty: the rows as a whole
     Column("column_name", Text, nullable=False),  # empty: the rows as a whole
     Column("window_start", Timestamp, nullable=False),

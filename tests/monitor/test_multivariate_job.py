@@ -1,10 +1,8 @@
 """The multivariate job: drift that no single column shows, from the store and back into it."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import orjson
 import pandas as pd
 import pytest
 from monitor_rig import TinyModel, rows, save_reference, send
@@ -13,7 +11,10 @@ from sqlalchemy import select
 from driftline.monitor import drift_job, multivariate_job
 from driftline.monitor.jobs import JobContext
 from driftline.monitor.multivariate import domain_classifier
+from driftline.monitor.multivariate.check import MultivariateDrift
+from driftline.monitor.multivariate_rows import newest_check
 from driftline.monitor.results import Result
+from driftline.monitor.watch import find_version
 from driftline.store import schema
 from driftline.store.records import Arm
 
@@ -25,10 +26,11 @@ def bound(count: int, seed: int, correlation: float) -> pd.DataFrame:
     return frame
 
 
-def newest(context: JobContext, arm: Arm = Arm.CHAMPION) -> Any:
-    t = schema.multivariate_result
+def newest(context: JobContext, arm: Arm = Arm.CHAMPION) -> MultivariateDrift:
     with context.engine.connect() as connection:
-        return connection.execute(select(t).where(t.c.arm == arm).order_by(t.c.id.desc()).limit(1)).one()
+        found = newest_check(connection, find_version(connection, "tiny", 0).id, arm)
+    assert found is not None
+    return found
 
 
 def test_drift_that_no_single_column_shows_is_found_and_its_columns_are_named(
@@ -39,10 +41,12 @@ def test_drift_that_no_single_column_shows_is_found_and_its_columns_are_named(
     outcome = multivariate_job.run(context).outcomes["tiny/1"]
     assert outcome.result is Result.SUCCESS
     found = newest(context)
-    assert (found.verdict, found.window_rows, found.reference_rows) == ("drift", 1_500, 3_000)
+    assert (found.verdict, found.window_rows, found.training_rows) == ("drift", 1_500, 3_000)
+    assert found.auc is not None
     assert found.auc > 0.6
+    assert found.z is not None
     assert found.z > 4
-    assert set(list(orjson.loads(found.columns))[:2]) == {"age", "income"}
+    assert set(list(found.columns)[:2]) == {"age", "income"}
     assert "by " in found.reason
     assert "age" in outcome.message
     drift_job.run(context)
@@ -57,7 +61,7 @@ def test_rows_like_the_training_rows_are_no_drift(sqlite_context: JobContext, ti
     send(sqlite_context, tiny, rows(1_500, seed=2))
     multivariate_job.run(sqlite_context)
     found = newest(sqlite_context)
-    assert (found.verdict, found.columns) == ("no drift", "{}")
+    assert (found.verdict, found.columns) == ("no drift", {})
     assert "drift from AUC 0.55 and z 4" in found.reason
 
 
