@@ -1,35 +1,39 @@
-"""The monitor's pages: ``/metrics``, ``/healthz``, a status page, its JSON, and links to the newest MLflow run."""
+"""The monitor's pages: the status page and its JSON, reports, ``/metrics``, ``/healthz``, and ways on into MLflow."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from driftline.monitor.jobs import JobContext
+from driftline.monitor.report import summary_page
 from driftline.monitor.results import newest_mlflow_run
 from driftline.monitor.schedule import Schedule
 from driftline.monitor.status import CHECKS, StatusReader
-from driftline.monitor.web.status_document import status_document
+from driftline.monitor.web import answers
+from driftline.monitor.web.documents import columns, fleet
+from driftline.monitor.web.documents.chosen import NotWatched
+from driftline.monitor.web.documents.column import column_document
+from driftline.monitor.web.documents.fleet import fleet_document
+from driftline.monitor.web.documents.model import model_document
+from driftline.monitor.web.door import Door
+from driftline.monitor.web.links import mlflow_url, split_path
+from driftline.monitor.web.query import BadQuery, PageQuery
+from driftline.monitor.web.reads.reports import report_by_id
+from driftline.monitor.web.sources import Sources
+from driftline.monitor.web.views import column_view, model_view
+from driftline.store.bearer_tokens import BearerTokens
+from driftline.store.errors import DriftlineError
 
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
+Made = tuple[str, dict[str, Any], Callable[[dict[str, Any]], dict[str, Any]]]  # template, document, what it draws
 
 
 @dataclass(frozen=True)
@@ -53,57 +57,124 @@ class Pages:
             return PlainTextResponse("ok\n")
         return PlainTextResponse("the scheduler's loop does not run\n", status_code=503)
 
-    async def api_status(self, request: Request) -> Response:
-        """The status page as JSON."""
-        return JSONResponse(await run_in_threadpool(self._document))
-
-    async def page(self, request: Request) -> Response:
-        """The status page."""
-        document = await run_in_threadpool(self._document)
-        return HTMLResponse(_TEMPLATES.get_template("status.html").render(status=document), headers=_HEADERS)
-
     async def latest(self, request: Request) -> Response:
-        """Redirect to the MLflow run of the model's newest report, which tells of every check.
-
-        It only ever leads to the configured MLflow.
-        """
+        """Redirect to the MLflow run of the model's newest report, which tells of every check."""
         model, check = request.path_params["model"], request.path_params["check"]
+        run = await run_in_threadpool(self._latest_run, model) if check in CHECKS else None
+        if run is None and mlflow_url(self.context) is not None:
+            raise HTTPException(404, "no MLflow run yet: make one with `driftline report MODEL --to-mlflow`")
+        return await run_in_threadpool(self._to_run, run or "")
+
+    async def run(self, request: Request) -> Response:
+        """Redirect to a run in MLflow."""
+        return await run_in_threadpool(self._to_run, request.path_params["run"])
+
+    def _to_run(self, run: str) -> Response:
+        """Lead to a run; it only ever leads to the configured MLflow."""
         base = mlflow_url(self.context)
         if base is None:
-            return PlainTextResponse("MLflow has no web address here: set mlflow_url in [monitor]\n", status_code=404)
-        found = await run_in_threadpool(self._latest_run, model) if check in CHECKS else None
-        if found is None:
-            return PlainTextResponse(
-                "no MLflow run yet: make one with `driftline report MODEL --to-mlflow`\n", status_code=404
-            )
-        experiment, run = found
+            raise HTTPException(404, "MLflow has no web address here: set mlflow_url in [monitor]")
+        if not run.isascii() or not run.isalnum():
+            raise HTTPException(404, "this is no id of an MLflow run")
+        experiment = self.context.link.experiment_of(run) or "0"
         return RedirectResponse(f"{base}/#/experiments/{experiment}/runs/{run}", status_code=302)
 
-    def _document(self) -> dict[str, Any]:
-        return status_document(self.context, self.status, self.schedule)
-
-    def _latest_run(self, model: str) -> tuple[str, str] | None:
+    def _latest_run(self, model: str) -> str | None:
         with self.context.engine.connect() as connection:
-            run = newest_mlflow_run(connection, model)
-        if run is None:
-            return None
-        return self.context.link.experiment_of(run) or "0", run
+            return newest_mlflow_run(connection, model)
+
+    async def report(self, request: Request) -> Response:
+        """A kept report: our summary, or Evidently's page, which is shut off from everything else."""
+        found = await run_in_threadpool(self._report, request.path_params["report"])
+        if request.url.path.endswith("/evidently"):
+            return answers.foreign_page(found.html, scripts=True)
+        return answers.foreign_page(summary_page.render(found.content))
+
+    def _report(self, report_id: int) -> Any:
+        with self.context.engine.connect() as connection:
+            found = report_by_id(connection, report_id)
+        if found is None:
+            raise HTTPException(404, "no such report is kept: the model's page lists those that are")
+        return found
 
 
-def mlflow_url(context: JobContext) -> str | None:
-    """Return the address of MLflow's web pages, or None where it has none."""
-    base = context.monitor.mlflow_url or context.link.shown_uri
-    return base.rstrip("/") if base.startswith(("http://", "https://")) else None
+@dataclass(frozen=True)
+class StatusPages:
+    """The status page's own pages, and their documents under ``/api``."""
+
+    sources: Sources
+
+    async def page(self, request: Request) -> Response:
+        """Any of them as HTML."""
+        return await run_in_threadpool(self._page, request)
+
+    def _page(self, request: Request) -> Response:
+        template, document, view = self._made(request)
+        return answers.page(request, template, document, **view(document))
+
+    async def api(self, request: Request) -> Response:
+        """The same as JSON."""
+        return await run_in_threadpool(lambda: answers.document(self._made(request)[1]))
+
+    def _made(self, request: Request) -> Made:
+        rest = request.path_params.get("rest")
+        if rest is None:
+            query = PageQuery.of(request.query_params, fleet.SORTS, fleet.PER_PAGE)
+            return "fleet.html", fleet_document(self.sources, query), lambda _: {}
+        query = PageQuery.of(request.query_params, columns.SORTS)
+        found = split_path(rest, self.sources.status.snapshot().by_name)
+        if found is None:
+            raise NotWatched("no such model is under watch: `/` lists those that are")
+        model, column = found
+        if column is None:
+            return "model.html", model_document(self.sources, model, query), model_view
+        return "column.html", column_document(self.sources, model, column, query), column_view
 
 
-def build_app(pages: Pages) -> Starlette:
-    """Return the ASGI application."""
-    return Starlette(
+def build_app(pages: Pages) -> ASGIApp:
+    """Return the ASGI application; where ``[monitor] token_file`` is set, behind its door.
+
+    Raises:
+        ConfigurationError: the token file holds no token.
+    """
+    own = StatusPages(Sources(pages.context, pages.status, pages.schedule))
+    app = Starlette(
         routes=[
             Route("/metrics", pages.metrics),
             Route("/healthz", pages.healthz),
-            Route("/api/status", pages.api_status),
-            Route("/r/{model}/{check}/latest", pages.latest),
-            Route("/", pages.page),
-        ]
+            Route("/r/{model:path}/{check}/latest", pages.latest),
+            Route("/run/{run}", pages.run),
+            Route("/reports/{report:int}", pages.report),
+            Route("/reports/{report:int}/evidently", pages.report),
+            Route("/driftline.css", lambda _: answers.file("driftline.css", "text/css; charset=utf-8")),
+            Route("/icon.svg", lambda _: answers.file("icon.svg", "image/svg+xml")),
+            Route("/api", own.api),
+            Route("/api/", own.api),
+            Route("/api/models/{rest:path}", own.api),
+            Route("/", own.page),
+            Route("/models/{rest:path}", own.page),
+        ],
+        exception_handlers={
+            NotWatched: _told(404),
+            BadQuery: _told(400),
+            DriftlineError: _told(503),
+            SQLAlchemyError: _store_away,
+            HTTPException: _http_error,
+        },
     )
+    token_file = pages.context.monitor.token_file
+    return Door(app, BearerTokens(token_file, "token_file")) if token_file else app
+
+
+def _told(status: int) -> Callable[[Request, Exception], Response]:
+    return lambda request, error: answers.trouble(request, status, str(error))
+
+
+def _store_away(request: Request, error: Exception) -> Response:
+    return answers.trouble(request, 503, "the store does not answer: `driftline store status` says why")
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = "there is nothing here: `/` leads on" if error.detail == "Not Found" else error.detail
+    return answers.trouble(request, error.status_code, detail)

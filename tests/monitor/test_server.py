@@ -78,16 +78,16 @@ def test_the_status_page_tells_model_version_rows_and_verdicts(
     drift_job.run(sqlite_context)
     pages = client(sqlite_context)
     shown = pages.get("/").text
-    for text in ("tiny", "version 1", "1500 rows", "income", "job drift"):
+    for text in ("tiny", "version 1", "of 4 columns", "income", "they balance"):
         assert text in shown
-    document = pages.get("/api/status").json()
-    (model,) = document["models"]
-    assert (model["verdict"], model["window"]["rows"]) == ("drift", 1_500)
+    fleet, model = pages.get("/api").json(), pages.get("/api/models/tiny").json()
+    assert [m["verdict"] for m in fleet["models"]] == ["drift"]
+    assert model["window"]["rows"] == 1_500
     assert {c["column"]: c["verdict"] for c in model["columns"] if c["side"] == "input"} == {
         "age": "no drift", "income": "drift", "tenure": "no drift",
     }  # fmt: skip
-    assert document["accounts"]["balanced"]
-    assert document["accounts"]["stored"] == 30
+    assert fleet["accounts"]["balanced"]
+    assert fleet["accounts"]["stored"] == 30
 
 
 def test_the_status_page_of_an_empty_store_says_what_to_do(sqlite_context: JobContext, client: Serve) -> None:
@@ -187,7 +187,7 @@ def test_the_monitor_runs_its_jobs_shows_them_and_ends_at_a_signal(
     assert read(f"{url}/healthz") == "ok\n"
     runs = 'driftline_monitor_job_runs_total{check="drift",model_name="tiny",result="success"}'
     assert any(line.startswith(runs) for line in read(f"{url}/metrics").splitlines())
-    servers.wait_until(lambda: json.loads(read(f"{url}/api/status"))["mlflow_up"], 30, what="MLflow was probed")
+    servers.wait_until(lambda: json.loads(read(f"{url}/api"))["mlflow_up"], 30, what="MLflow was probed")
     with pytest.raises(urllib.error.HTTPError, match="404"):
         read(f"{url}/nothing")
     with sqlite_context.engine.begin() as connection:

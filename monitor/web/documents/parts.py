@@ -1,0 +1,175 @@
+"""Parts that several documents hold. Times are ISO 8601 in UTC, shares lie in [0, 1], what is not known is null."""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.exc import SQLAlchemyError
+
+from driftline.monitor.drift.verdict import in_thresholds
+from driftline.monitor.drift.windows import span_name
+from driftline.monitor.judge import iso
+from driftline.monitor.results import JobClock
+from driftline.monitor.status import VersionStatus
+from driftline.monitor.web.reads.recent_requests import Traffic
+from driftline.monitor.web.sources import Sources
+from driftline.store.accounts import accounts
+from driftline.store.errors import DriftlineError
+from driftline.store.records import MICROSECONDS
+
+log = logging.getLogger(__name__)
+# A job is overdue when it should have succeeded twice since it last did: what the alerts hold it to.
+OVERDUE_INTERVALS = 2.5
+_MOST_SPOOLS = 50
+
+
+def moment(at_us: int | None) -> str | None:
+    """Return a time as text."""
+    return None if at_us is None else iso(at_us)
+
+
+def finite(value: float | None) -> float | None:
+    """Return a number that JSON can hold."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def head(sources: Sources) -> dict[str, Any]:
+    """Return what every document begins with: when it was made and what does not answer."""
+    return {
+        "at": iso(sources.context.clock()),
+        "store_up": sources.status.store_up,
+        "mlflow_up": sources.schedule.mlflow_up,
+        "scheduler_alive": sources.schedule.is_alive,
+    }
+
+
+def verdict_of(status: VersionStatus) -> str:
+    """Return the verdict on a version as a whole."""
+    if status.reference is None:
+        return "no reference"
+    return rows_verdict(status.drift)
+
+
+def rows_verdict(rows: Any) -> str:
+    """Return what the verdicts of one judgement come to."""
+    verdicts = {row.verdict for row in rows}
+    if not verdicts:
+        return "not judged yet"
+    return next((v for v in ("drift", "no drift") if v in verdicts), "insufficient data")
+
+
+def column_entry(row: Row[Any]) -> dict[str, Any]:
+    """Return one column's judgement."""
+    score, threshold = finite(row.score), finite(row.threshold)
+    ratio = None if score is None or threshold is None else finite(in_thresholds(score, threshold))
+    return {
+        "column": row.column_name,
+        "side": row.side,
+        "kind": row.kind,
+        "verdict": row.verdict,
+        "since": moment(row.since),
+        "reason": row.reason,
+        "statistic": row.statistic,
+        "score": score,
+        "threshold": threshold,
+        "ratio": ratio,
+        "effect": finite(row.effect),
+        "window": window_entry(row),
+        "missing_share": finite(row.missing_share),
+        "reference_missing_share": finite(row.reference_missing_share),
+        "unseen_share": finite(row.unseen_share),
+        "out_of_range_share": finite(row.out_of_range_share),
+    }
+
+
+def window_entry(row: Row[Any]) -> dict[str, Any]:
+    """Return the window that decided on a row of ``drift_result``."""
+    return {
+        "span": span_name(max(1, round((row.window_end - row.window_start) / MICROSECONDS))),
+        "start": iso(row.window_start),
+        "end": iso(row.window_end),
+        "rows": row.window_rows,
+    }
+
+
+def episode_entry(row: Row[Any]) -> dict[str, Any]:
+    """Return an episode of drift of a column, or of a side as a whole."""
+    return {
+        "side": row.side,
+        "column": row.column_name or None,
+        "opened_at": iso(row.opened_at),
+        "closed_at": moment(row.closed_at),
+        "judgements": row.judgements,
+        "peak": finite(row.peak),
+    }
+
+
+def traffic_entry(traffic: Traffic) -> dict[str, Any]:
+    """Return what came in lately."""
+    latency = traffic.latency_ms and {
+        f"p{p}": round(ms, 3) for p, ms in zip((50, 95, 99), traffic.latency_ms, strict=True)
+    }
+    return {
+        "over_seconds": round(traffic.seconds, 1),
+        "requests": traffic.requests,
+        "rows": traffic.rows,
+        "requests_per_second": round(traffic.requests / traffic.seconds, 4),
+        "rows_per_second": round(traffic.rows / traffic.seconds, 4),
+        "refused": traffic.refused,
+        "failed": traffic.failed,
+        "latency_ms": latency,
+    }
+
+
+def job_entries(
+    sources: Sources, clocks: Mapping[str, JobClock], checks: tuple[str, ...], known_since_us: int
+) -> dict[str, dict[str, Any]]:
+    """Return the clocks of some jobs by name.
+
+    Args:
+        known_since_us: since when the jobs should have run.
+    """
+    return {check: _job_entry(sources, clocks.get(check), check, known_since_us) for check in checks}
+
+
+def _job_entry(sources: Sources, clock: JobClock | None, check: str, known_since_us: int) -> dict[str, Any]:
+    interval = sources.schedule.interval_seconds(check)
+    good_us = (clock.last_success_us if clock else None) or known_since_us
+    age_seconds = (sources.context.clock() - good_us) / MICROSECONDS
+    return {
+        "result": clock.result if clock else None,
+        "message": clock.message if clock else None,
+        "last_attempt": moment(clock.last_attempt_us) if clock else None,
+        "last_success": moment(clock.last_success_us) if clock else None,
+        "duration_seconds": finite(clock.last_duration_seconds) if clock else None,
+        "consecutive_failures": clock.failures if clock else 0,
+        "interval_seconds": interval,
+        "overdue": age_seconds > OVERDUE_INTERVALS * interval,
+    }
+
+
+def accounts_entry(sources: Sources) -> dict[str, Any] | None:
+    """Return the capture accounts, None where they cannot be had; of spools only those that are open or off balance."""
+    try:
+        kept = accounts(sources.context.engine, sources.context.home / "spool")
+    except (SQLAlchemyError, DriftlineError, OSError) as error:
+        log.warning("no capture accounts: %s", type(error).__name__)
+        return None
+    open_ = [s for s in kept.spools if s.alive or s.spooled or not s.balanced]
+    entry = {k: v for k, v in asdict(kept).items() if k not in ("spools", "oldest_pending_us")}
+    return entry | {
+        "balanced": kept.balanced,
+        "oldest_pending_at": moment(kept.oldest_pending_us),
+        "spools": len(kept.spools),
+        "open_spools": [
+            {
+                "host": s.host, "pid": s.pid, "alive": s.alive, "started_at": iso(s.started_at_us),
+                "answered": s.answered, "stored": s.stored, "spooled": s.spooled, "dropped": s.dropped,
+                "bytes": s.bytes, "balanced": s.balanced,
+            }
+            for s in open_[:_MOST_SPOOLS]
+        ],
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""What the pages read from the store beyond the shared snapshot; every read is bounded."""

@@ -1,0 +1,1 @@
+"""Pictures as SVG elements; every text in them is escaped."""
