@@ -4,6 +4,7 @@ A version is watched while it is the newest of its model or had rows in the wind
 its gauges go with it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -22,7 +23,7 @@ class WatchedVersion:
     Attributes:
         stored: as the store's reads take it.
         identity: as MLflow knows it.
-        arms: under which rows came in the window; the champion's where none came.
+        arms: under which rows came in the window; where none came, that under which it was last served.
         first_served_at_us, last_rows_at_us: the latter is the start of the newest profile, None where there is none.
     """
 
@@ -104,7 +105,22 @@ def _watched(connection: Connection, row: Row[tuple[object, ...]], since_us: int
             created_at_us=row.trained_at,
             signature=orjson.loads(row.signature) if row.signature else None,
         ),
-        arms=arms or (Arm.CHAMPION,),
+        arms=arms or (_idle_arm(connection, row.id, latest),),
         first_served_at_us=row.first_served_at,
         last_rows_at_us=max((at for _, at in latest), default=None),
     )
+
+
+def _idle_arm(connection: Connection, model_version_id: int, latest: Sequence[Row[tuple[int, int]]]) -> Arm:
+    """Return the arm that a version had last, by its rows or by what was said when it was loaded."""
+    e = schema.event.c
+    loaded = connection.execute(
+        select(e.at, e.detail)
+        .where(e.model_version_id == model_version_id, e.kind == "model loaded")
+        .order_by(e.at.desc())
+        .limit(1)
+    ).one_or_none()
+    arm, at = max(latest, key=lambda found: found[1], default=(Arm.CHAMPION, 0))
+    if loaded is not None and loaded.at > at:
+        arm = Arm[orjson.loads(loaded.detail).get("arm", "champion").upper()]
+    return Arm(arm)

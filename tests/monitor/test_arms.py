@@ -7,7 +7,7 @@ from driftline.monitor import drift_job
 from driftline.monitor.jobs import JobContext
 from driftline.monitor.results import Result
 from driftline.monitor.status import read_snapshot
-from driftline.monitor.watch import find_version
+from driftline.monitor.watch import find_version, watched_versions
 from driftline.store import schema
 from driftline.store.events import Event, leave_event, load_events
 from driftline.store.records import Arm, now_us
@@ -51,6 +51,33 @@ def test_a_name_means_the_champion_although_a_challenger_had_rows_later(context:
     send(context, tiny, rows(100, seed=2), at_us=now_us() - 2 * MINUTE_US)
     send(context, challenger.identity, rows(100, seed=2), arm=Arm.SHADOW)
     assert current(context) == "1"
+
+
+def test_a_challenger_that_had_no_rows_yet_is_no_champion_and_lacks_a_reference_of_its_own(
+    context: JobContext, tiny: TinyModel
+) -> None:
+    challenger = tiny.named("tiny", "2").identity
+    save_reference(context, tiny)
+    for identity, arm in ((tiny.built.identity, "champion"), (challenger, "shadow")):
+        leave_event(context.home, Event("model loaded", now_us(), identity, {"arm": arm}))
+        load_events(context.engine, context.home)
+    with context.engine.connect() as connection:
+        arms = {found.label: found.arms for found in watched_versions(connection, 0)}
+    assert arms == {"tiny/1": (Arm.CHAMPION,), "tiny/2": (Arm.SHADOW,)}
+    assert current(context) == "1"
+    outcome = drift_job.run(context).outcomes["tiny/2"]
+    assert (outcome.result, "reference build models:/tiny/2" in outcome.message) == (Result.SKIPPED, True)
+
+
+def test_a_champion_that_was_a_challenger_is_one_before_its_first_row(context: JobContext, tiny: TinyModel) -> None:
+    save_reference(context, tiny)
+    send(context, tiny, rows(100, seed=2), at_us=now_us() - 10 * MINUTE_US, arm=Arm.SHADOW)
+    with context.engine.connect() as connection:
+        assert find_version(connection, "tiny", now_us() - MINUTE_US).arms == (Arm.SHADOW,)
+    leave_event(context.home, Event("model loaded", now_us(), tiny.built.identity, {"arm": "champion"}))
+    load_events(context.engine, context.home)
+    with context.engine.connect() as connection:
+        assert find_version(connection, "tiny", now_us() - MINUTE_US).arms == (Arm.CHAMPION,)
 
 
 def test_a_name_means_an_old_version_again_when_the_alias_went_back(context: JobContext, tiny: TinyModel) -> None:
