@@ -7,11 +7,18 @@ import orjson
 
 from driftline.cli.base_options import base_options
 from driftline.cli.drift_backfill import backfill
+from driftline.cli.drift_beyond import multivariate_line, quality_table
 from driftline.cli.since import Since
 from driftline.store.settings import BaseSettings
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from driftline.monitor.jobs import JobContext
     from driftline.monitor.judge import Judgement
+    from driftline.monitor.multivariate.check import MultivariateDrift
+    from driftline.monitor.quality.finding import QualityFinding
+    from driftline.monitor.watch import WatchedVersion
 
 
 class _ByDefault(click.Group):
@@ -40,39 +47,88 @@ drift.add_command(backfill)
     show_default=True,
     help="How far back to look: 24h, 7d, 90m, or a time such as 2026-01-31T12:00:00Z.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option(
+    "--arm",
+    type=click.Choice(["champion", "shadow", "canary"]),
+    help="Whose rows; the champion's where it had any in the time, else the challenger's.",
+)
+@click.option("--multivariate", is_flag=True, help="Check all inputs together now, which takes some seconds.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option("--fail-on-drift", is_flag=True, help="Exit with 3 when a column drifted.")
 @base_options
-def now(base: BaseSettings, model: str, since: int, as_json: bool, fail_on_drift: bool) -> None:
-    """Judge live data against the training reference now.
+def now(
+    base: BaseSettings,
+    model: str,
+    since: int,
+    arm: str | None,
+    multivariate: bool,
+    as_json: bool,
+    fail_on_drift: bool,
+) -> None:
+    """Judge live data against the training reference now: each column, the quality of the rows, all inputs together.
 
     MODEL is a name, name/version or models:/name/version; a name alone means the version that had rows last.
     """
-    judged = _judge(base, model, since)
+    from driftline.cli.job_context import open_context
+
+    context = open_context(base, create=False)
+    judged = _judge(context, model, since, arm)
+    findings, check = _quality(context, judged), _multivariate(context, judged, multivariate)
     if as_json:
+        from driftline.monitor.beyond_columns_document import multivariate_document, quality_document
         from driftline.monitor.judge import document
 
-        click.echo(orjson.dumps(document(judged), option=orjson.OPT_INDENT_2).decode())
+        told = document(judged) | {"quality": quality_document(findings), "multivariate": multivariate_document(check)}
+        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
     else:
-        click.echo(_table(judged))
+        click.echo("\n\n".join([_table(judged), quality_table(findings), multivariate_line(check)]))
     if fail_on_drift and any(d.verdict == "drift" for d in judged.drifts):
         raise SystemExit(3)
 
 
-def _judge(base: BaseSettings, model: str, since_us: int) -> "Judgement":
-    from driftline.cli.job_context import open_context
+def _judge(context: "JobContext", model: str, since_us: int, arm: str | None) -> "Judgement":
     from driftline.monitor.judge import judge
     from driftline.monitor.reference import require
-    from driftline.monitor.watch import find_version
+    from driftline.store.records import Arm
 
-    context = open_context(base, create=False)
+    wanted = None if arm is None else Arm[arm.upper()]
     with context.engine.connect() as connection:
-        version = find_version(connection, model, since_us)
+        version = _version(connection, model, since_us, wanted)
     require(context.engine, context.link, version)
     with context.engine.connect() as connection:
-        judged = judge(connection, version, version.arms[0], (since_us, context.clock()), context.drift)
+        window = (since_us, context.clock())
+        judged = judge(connection, version, version.arms[0] if wanted is None else wanted, window, context.drift)
     assert judged is not None  # required above
     return judged
+
+
+def _version(connection: "Connection", model: str, since_us: int, arm: int | None) -> "WatchedVersion":
+    """Return the version that is meant: of a name alone, the one that had rows in the arm."""
+    from driftline.monitor.watch import find_version, watched_versions
+
+    version = find_version(connection, model, since_us)
+    if arm is None or arm in version.arms or model != version.identity.name:
+        return version
+    alike = [v for v in watched_versions(connection, since_us) if v.identity.name == model and arm in v.arms]
+    return max(alike, key=lambda v: v.precedence, default=version)
+
+
+def _quality(context: "JobContext", judged: "Judgement") -> "list[QualityFinding]":
+    from driftline.monitor.quality.examine import examine
+    from driftline.store.records import MICROSECONDS
+
+    span = max(60, (judged.window[1] - judged.window[0]) // MICROSECONDS)
+    return examine(context, judged.version, judged.arm, (judged.reference_id, judged.reference), [span])
+
+
+def _multivariate(context: "JobContext", judged: "Judgement", now: bool) -> "MultivariateDrift | None":
+    from driftline.monitor.multivariate.check import check
+    from driftline.monitor.multivariate_rows import newest_check
+
+    if now:
+        return check(context, judged.version, judged.arm, judged.reference, judged.window)
+    with context.engine.connect() as connection:
+        return newest_check(connection, judged.version.id, judged.arm)
 
 
 def _table(judged: "Judgement") -> str:

@@ -33,7 +33,9 @@ def newest_check(connection: Connection, model_version_id: int, arm: Arm) -> Mul
     mine = (t.c.model_version_id == model_version_id) & (t.c.arm == arm)
     newest = select(t).where(mine).order_by(t.c.computed_at.desc(), t.c.id.desc()).limit(1)
     row = connection.execute(newest).one_or_none()
-    return row and MultivariateDrift(
+    if row is None:
+        return None
+    return MultivariateDrift(
         window=(row.window_start, row.window_end),
         window_rows=row.window_rows,
         training_rows=row.reference_rows,

@@ -1,0 +1,54 @@
+"""What ``driftline drift`` prints below the columns: data quality, and all inputs together."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from driftline.monitor.multivariate.check import MultivariateDrift
+    from driftline.monitor.quality.finding import QualityFinding
+
+
+def quality_table(findings: Sequence["QualityFinding"]) -> str:
+    """Return what is wrong with the rows, a line per breach, below a line that counts the checks."""
+    from driftline.monitor.quality.finding import QualityVerdict
+
+    counted = Counter(f.verdict for f in findings)
+    breaches = [f for f in findings if f.verdict is QualityVerdict.BREACH]
+    plural = "" if len(breaches) == 1 else "es"
+    head = f"data quality: {len(breaches)} breach{plural}, {counted[QualityVerdict.OK]} checks without"
+    if counted[QualityVerdict.INSUFFICIENT_DATA]:
+        head += f", {counted[QualityVerdict.INSUFFICIENT_DATA]} without a verdict"
+    if not breaches:
+        return head
+    rows: list[tuple[str, ...]] = [("check", "column", "observed", "expected", "threshold", "finding")]
+    for f in breaches:
+        name = f"{f.name} (output)" if f.side == "output" else f.name or "-"
+        rows.append((f.kind.words, name, *(_shown(f, x) for x in (f.observed, f.expected, f.threshold)), f.reason))
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
+        ]
+        lines.append("  ".join([*cells, row[-1]]))
+    return "\n".join([head, *lines])
+
+
+def multivariate_line(check: "MultivariateDrift | None") -> str:
+    """Return what was found of all inputs together, and when."""
+    from driftline.monitor.judge import iso
+
+    if check is None:
+        return "all inputs together: not checked yet; the monitor does so every hour, `--multivariate` does now"
+    return f"all inputs together, up to {iso(check.window[1])}: {check.verdict}: {check.reason}"
+
+
+def _shown(finding: "QualityFinding", value: float | None) -> str:
+    from driftline.monitor.drift.phrases import number, percent
+    from driftline.monitor.quality.finding import Kind
+
+    if value is None:
+        return "-"
+    return number(value) if finding.kind in (Kind.VOLUME, Kind.CONSTANT) else percent(value)

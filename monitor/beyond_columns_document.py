@@ -1,0 +1,41 @@
+"""What is found beyond the drift of single columns, as JSON for machines: in `driftline drift --json` and on pages."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from driftline.monitor.judge import iso
+from driftline.monitor.multivariate.check import MultivariateDrift
+from driftline.monitor.quality.finding import QualityFinding
+
+
+def quality_document(findings: Sequence[QualityFinding]) -> list[dict[str, Any]]:
+    """Return findings on data quality as plain values."""
+    return [
+        {
+            "kind": f.kind,
+            "column": f.name or None,
+            "side": f.side or None,
+            "window": {"start": iso(f.window[0]), "end": iso(f.window[1]), "rows": f.window_rows},
+            "observed": f.observed,
+            "expected": f.expected,
+            "threshold": f.threshold,
+            "verdict": f.verdict,
+            "reason": f.reason,
+        }
+        for f in findings
+    ]
+
+
+def multivariate_document(check: MultivariateDrift | None) -> dict[str, Any] | None:
+    """Return the check of all inputs together as plain values; None where none was made."""
+    if check is None:
+        return None
+    return {
+        "window": {"start": iso(check.window[0]), "end": iso(check.window[1]), "rows": check.window_rows},
+        "training_rows": check.training_rows,
+        "auc": check.auc,
+        "z": check.z,
+        "columns": check.columns,
+        "verdict": check.verdict,
+        "reason": check.reason,
+    }

@@ -1,0 +1,78 @@
+"""`driftline drift` below its columns: the quality of the rows, all inputs together, and arms."""
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from monitor_rig import TinyModel, rows, save_reference, send
+
+from driftline.cli.main import root
+from driftline.monitor.jobs import JobContext
+from driftline.store.records import Arm
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(sqlite_context: JobContext, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that runs `driftline drift` on the test's store."""
+    monkeypatch.setenv("DRIFTLINE_HOME", str(sqlite_context.home))
+    monkeypatch.setenv("DRIFTLINE_STORE", str(sqlite_context.engine.url))
+
+    def invoke(*arguments: object) -> Result:
+        done = CliRunner().invoke(root, ["drift", *(str(a) for a in arguments)])
+        assert done.exit_code == 0, done.output
+        return done
+
+    return invoke
+
+
+def test_breaches_of_data_quality_are_a_second_table(run: Run, sqlite_context: JobContext, tiny: TinyModel) -> None:
+    save_reference(sqlite_context, tiny)
+    frame = rows(600, seed=2)
+    frame.loc[:120, "age"] = np.nan
+    send(sqlite_context, tiny, frame)
+    printed = run("tiny", "--since", "1h").output
+    _, quality, together = printed.split("\n\n")
+    head, titles, missing = quality.splitlines()[:3]
+    assert head == "data quality: 1 breach, 12 checks without"
+    assert titles.split() == ["check", "column", "observed", "expected", "threshold", "finding"]
+    assert missing.split()[:4] == ["missing", "age", "20.2", "%"]
+    assert "not checked yet" in together
+
+
+def test_good_rows_have_no_table(run: Run, sqlite_context: JobContext, tiny: TinyModel) -> None:
+    save_reference(sqlite_context, tiny)
+    send(sqlite_context, tiny, rows(600, seed=2))
+    assert "\n\ndata quality: 0 breaches, 13 checks without\n\n" in run("tiny", "--since", "1h").output
+
+
+def test_json_holds_every_check_and_the_multivariate_one_when_it_is_asked_for(
+    run: Run, sqlite_context: JobContext, tiny: TinyModel
+) -> None:
+    save_reference(sqlite_context, tiny)
+    frame = rows(800, seed=2)
+    frame["income"] = 0.8 * frame["age"] + 0.6 * frame["income"]
+    send(sqlite_context, tiny, frame)
+    assert json.loads(run("tiny", "--json").stdout)["multivariate"] is None
+    told = json.loads(run("tiny", "--json", "--multivariate").stdout)
+    assert told["multivariate"]["verdict"] == "drift"
+    assert {"age", "income"} <= set(told["multivariate"]["columns"])
+    assert {"missing", "out_of_range", "constant", "duplicate_rows"} == {f["kind"] for f in told["quality"]}
+    assert {f["verdict"] for f in told["quality"]} == {"ok"}
+
+
+def test_an_arm_is_judged_alone_with_the_version_that_has_it(
+    run: Run, sqlite_context: JobContext, tiny: TinyModel
+) -> None:
+    challenger = tiny.named("tiny", "2")
+    save_reference(sqlite_context, tiny)
+    save_reference(sqlite_context, challenger)
+    send(sqlite_context, tiny, rows(600, seed=2))
+    send(sqlite_context, challenger.identity, rows(400, seed=3, income=1.0), arm=Arm.SHADOW)
+    champion, shadow = (json.loads(run("tiny", "--json", *flags).stdout) for flags in ((), ("--arm", "shadow")))
+    assert (champion["version"], champion["arm"], champion["window"]["rows"]) == ("1", "champion", 600)
+    assert (shadow["version"], shadow["arm"], shadow["window"]["rows"]) == ("2", "shadow", 400)
+    assert {c["column"]: c["verdict"] for c in shadow["columns"] if c["side"] == "input"}["income"] == "drift"
