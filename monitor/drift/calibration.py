@@ -16,7 +16,7 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ from driftline.store.profile.columns import ProfiledColumn
 from driftline.store.profile.numeric import NumericCounts
 from driftline.store.profile.reference import Reference
 
-FORMAT = 2
+FORMAT = 3
 SIZES = (100, 400, 2000, 20_000)
 ALPHAS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 _SIMULATIONS = 4000
@@ -41,6 +41,16 @@ _SUPPORT = 128
 _TAIL_POWER = 1.5
 _PAIRS = 2500  # of samples whose rare differences are drawn often
 HEAVY_TAIL = 0.1  # fitted shape; from 0.25 the fourth moment is infinite, the fit errs by 0.1
+
+
+class Table(TypedDict):
+    """Simulated scores of one column and statistic, free of the size's own effect.
+
+    ``exceeded``: per size what chance exceeds with probability ``ALPHAS``; ``typical``: per size the root mean square.
+    """
+
+    exceeded: list[list[float]]
+    typical: list[float]
 
 
 def calibrate(reference: Reference) -> Reference:
@@ -88,22 +98,37 @@ def noise(
     Raises:
         ValueError: nothing was simulated for the column and statistic.
     """
-    content: dict[str, Any] = reference.calibration or {}
-    table = content.get("columns", {}).get(column_name, {}).get(statistic)
-    if table is None:
-        raise ValueError(f"no simulated scores of {statistic} for {column_name}: calibrate the reference")
-    logarithms = -np.log(content["alphas"])
+    table = _table(reference, column_name, statistic)["exceeded"]
+    logarithms = -np.log(ALPHAS)
     wanted = min(max(-math.log(alpha), logarithms[0]), logarithms[-1])
-    rooted = [float(np.interp(wanted, logarithms, row)) for row in table]
-    scaled = float(np.interp(math.log(window_rows), np.log(content["sizes"]), rooted))
+    return _at_size(
+        [float(np.interp(wanted, logarithms, row)) for row in table], statistic, window_rows, reference_rows
+    )
+
+
+def typical_noise(
+    reference: Reference, column_name: str, statistic: str, window_rows: int, reference_rows: int
+) -> float:
+    """Return the root mean square of the scores of windows drawn from the reference; arguments as for ``noise``."""
+    table = _table(reference, column_name, statistic)["typical"]
+    return _at_size(table, statistic, window_rows, reference_rows)
+
+
+def _table(reference: Reference, column_name: str, statistic: str) -> Table:
+    columns = (reference.calibration or {}).get("columns", {})
+    if statistic not in columns.get(column_name, {}):
+        raise ValueError(f"no simulated scores of {statistic} for {column_name}: calibrate the reference")
+    return cast(Table, columns[column_name][statistic])
+
+
+def _at_size(by_size: list[float], statistic: str, window_rows: int, reference_rows: int) -> float:
+    scaled = float(np.interp(math.log(window_rows), np.log(SIZES), by_size))
     return float(scaled * (1 / window_rows + 1 / reference_rows) ** _rate(statistic))
 
 
-def _column_tables(
-    profiled: ProfiledColumn, reference: Reference, rng: np.random.Generator
-) -> dict[str, list[list[float]]]:
+def _column_tables(profiled: ProfiledColumn, reference: Reference, rng: np.random.Generator) -> dict[str, Table]:
     name = profiled.column.column_name
-    tables: dict[str, list[list[float]]] = {}
+    tables: dict[str, Table] = {}
     if profiled.bins is not None and reference.profile.numeric(name).value_rows:
         tables |= _simulate_numbers(reference.profile.numeric(name), rng)
     if _has_values(profiled, reference):
@@ -157,22 +182,23 @@ def _shares(profiled: ProfiledColumn, reference: Reference) -> _Shares:
     return _Shares(counts, [0, -1], once / 2 if few else 1 / counts.sum())
 
 
-def _simulate(drawn: _Heights | _Shares, rng: np.random.Generator) -> dict[str, list[list[float]]]:
-    """Return what chance exceeds with probability ``ALPHAS``, per statistic and size, free of the size's own effect."""
+def _simulate(drawn: _Heights | _Shares, rng: np.random.Generator) -> dict[str, Table]:
+    """Return the table of each statistic."""
     held = drawn.probabilities
     simulations = max(_FEWEST_SIMULATIONS, min(_SIMULATIONS, _MOST_CELLS // held.size))
     references = rng.multinomial(drawn.rows, held, simulations)
-    tables: dict[str, list[list[float]]] = {statistic: [] for statistic in drawn.statistics}
+    tables = {statistic: Table(exceeded=[], typical=[]) for statistic in drawn.statistics}
     for size in SIZES:
         windows = rng.multinomial(size, held, simulations)
         for statistic, by_size in tables.items():
             rate = _rate(statistic)
             scores = drawn.score(statistic, references, windows) / (1 / size + 1 / drawn.rows) ** rate
-            by_size.append(exceeded(scores, ALPHAS, _TAIL_POWER / (2 * rate)))
+            by_size["exceeded"].append(exceeded(scores, ALPHAS, _TAIL_POWER / (2 * rate)))
+            by_size["typical"].append(float(np.sqrt(np.mean(scores**2))))
     return tables
 
 
-def _simulate_numbers(counts: NumericCounts, rng: np.random.Generator) -> dict[str, list[list[float]]]:
+def _simulate_numbers(counts: NumericCounts, rng: np.random.Generator) -> dict[str, Table]:
     tables, continued = _simulate(_Heights(_support(counts, beyond=False)), rng), _support(counts, beyond=True)
     tables["wasserstein"] = tables["winsorised_wasserstein"] = _simulate_areas(continued, rng)
     if _is_heavy(counts):  # elsewhere what holds for the whole is cautious for the winsorised
@@ -182,12 +208,13 @@ def _simulate_numbers(counts: NumericCounts, rng: np.random.Generator) -> dict[s
     return tables
 
 
-def _simulate_areas(support: "_Support", rng: np.random.Generator) -> list[list[float]]:
-    by_size = []
+def _simulate_areas(support: "_Support", rng: np.random.Generator) -> Table:
+    by_size = Table(exceeded=[], typical=[])
     for size in SIZES:
         pairs = tilted_pairs(support.values, support.probabilities, (support.rows, size), _PAIRS, rng)
-        scores = _gaps(*pairs[:2])[:, :-1] @ np.diff(support.values)
-        by_size.append(weighted_exceeded(scores / math.sqrt(1 / size + 1 / support.rows), pairs[2], ALPHAS))
+        scores = _gaps(*pairs[:2])[:, :-1] @ np.diff(support.values) / math.sqrt(1 / size + 1 / support.rows)
+        by_size["exceeded"].append(weighted_exceeded(scores, pairs[2], ALPHAS))
+        by_size["typical"].append(float(np.sqrt(np.average(scores**2, weights=pairs[2]))))
     return by_size
 
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from driftline.monitor.drift import wording
-from driftline.monitor.drift.calibration import is_heavy_tailed, noise
+from driftline.monitor.drift.calibration import is_heavy_tailed, noise, typical_noise
 from driftline.monitor.drift.missing_share import missing_share_difference, share_noise
 from driftline.monitor.drift.past_scores import PastScores
 from driftline.monitor.drift.registry import MISSING_SHARE, UNSEEN_SHARE, judged_by_shares, score, statistics_of
 from driftline.monitor.drift.settings import DriftSettings
+from driftline.monitor.drift.thresholds import Chance, ErrorRates, threshold
 from driftline.monitor.drift.verdict import ColumnDrift, Verdict, in_thresholds
 from driftline.store.prediction_columns import ColumnType
 from driftline.store.profile.columns import ProfiledColumn
@@ -62,6 +63,20 @@ class Examined:
         return -1.0 if self.decisive is None else self.decisive.ratio
 
 
+def statistic_of(profiled: ProfiledColumn, reference: Reference, settings: DriftSettings) -> str:
+    """Return the name of the statistic that judges a column's values."""
+    by_shares = judged_by_shares(profiled, reference)
+    usual = settings.categorical_statistic if by_shares else settings.numeric_statistic
+    column, defined, statistics = profiled.column, statistics_of(profiled), settings.statistics_by_column()
+    chosen = statistics.get(column.column_name) or statistics.get(column.name)
+    if chosen in defined:
+        return str(chosen)
+    if usual not in defined:
+        usual = "jensen_shannon" if by_shares else "wasserstein"
+    heavy = usual == "wasserstein" and is_heavy_tailed(reference, column.column_name)
+    return "winsorised_wasserstein" if heavy else usual
+
+
 class ColumnJudge:
     """One window against its reference under one set of settings."""
 
@@ -71,12 +86,12 @@ class ColumnJudge:
         window: Profile,
         settings: DriftSettings,
         span: int,
-        error_rate: float,
+        error_rates: ErrorRates,
         past: Past,
     ) -> None:
         self._reference, self._window, self._settings, self._past = reference, window, settings, past
-        self._statistics, self._thresholds = settings.statistics_by_column(), settings.thresholds_by_column()
-        self.span, self._error_rate = span, error_rate
+        self._thresholds = settings.thresholds_by_column()
+        self.span, self._rates = span, error_rates
 
     def examine(self, profiled: ProfiledColumn) -> Examined:
         """Score one column's values and missing cells."""
@@ -104,7 +119,7 @@ class ColumnJudge:
             name=column.name,
             column_name=column.column_name,
             kind="numeric" if profiled.categories is None else "categorical",
-            statistic=found.statistic if found else self._statistic(profiled),
+            statistic=found.statistic if found else statistic_of(profiled, self._reference, self._settings),
             score=found.score if found else None,
             threshold=found.threshold if found else None,
             effect=effect,
@@ -128,44 +143,32 @@ class ColumnJudge:
             return f"{now.values:,} rows with a value, a verdict needs {self._settings.min_rows:,}"
         return None
 
-    def _statistic(self, profiled: ProfiledColumn) -> str:
-        by_shares = judged_by_shares(profiled, self._reference)
-        usual = self._settings.categorical_statistic if by_shares else self._settings.numeric_statistic
-        column, defined = profiled.column, statistics_of(profiled)
-        chosen = self._statistics.get(column.column_name) or self._statistics.get(column.name)
-        if chosen in defined:
-            return str(chosen)
-        if usual not in defined:
-            usual = "jensen_shannon" if by_shares else "wasserstein"
-        heavy = usual == "wasserstein" and is_heavy_tailed(self._reference, column.column_name)
-        return "winsorised_wasserstein" if heavy else usual
-
     def _value_finding(self, profiled: ProfiledColumn, before: wording.Rows, now: wording.Rows) -> Finding:
-        statistic, column = self._statistic(profiled), profiled.column
+        statistic, column = statistic_of(profiled, self._reference, self._settings), profiled.column
         found = score(statistic, profiled, self._reference.profile, self._window)
         fixed = self._thresholds.get(column.column_name, self._thresholds.get(column.name))
         if fixed is not None:
             return Finding(statistic, found, fixed, "fixed")
+        rows, rate = (now.values, before.values), self._rates.chance
         if statistic == UNSEEN_SHARE:
             share = (before.unseen + now.unseen) / (before.values + now.values)
-            chance = share_noise(share, before.values, now.values, self._error_rate)
+            chance = Chance(share_noise(share, before.values, now.values, rate), 0.0)
         else:
-            chance = noise(self._reference, column.column_name, statistic, now.values, before.values, self._error_rate)
-        return Finding(statistic, found, *self._threshold(chance, self._past.get((self.span, column.column_name))))
+            simulated = self._reference, column.column_name, statistic, *rows
+            chance = Chance(noise(*simulated, rate), typical_noise(*simulated))
+        past, least = self._past.get((self.span, column.column_name)), self._least_effect(profiled)
+        return Finding(statistic, found, *threshold(least, chance, past, self.span, self._rates.past))
 
-    def _threshold(self, chance: float, past: PastScores | None) -> tuple[float, str]:
-        parts = {wording.LEAST_EFFECT: self._settings.min_effect}
-        parts[wording.CHANCE if past is None else wording.CHANCE_AND_PAST] = chance
-        if past is not None:
-            threshold = max(parts.values())
-            parts[wording.past_windows(past.windows)] = past.limit(self.span, threshold, self._error_rate)
-        because = max(parts, key=lambda part: parts[part])
-        return parts[because], because
+    def _least_effect(self, profiled: ProfiledColumn) -> float:
+        by_shares = judged_by_shares(profiled, self._reference)
+        return self._settings.min_category_effect if by_shares else self._settings.min_effect
 
     def _missing_finding(self, before: wording.Rows, now: wording.Rows) -> Finding | None:
         if not before.rows or now.rows < self._settings.min_rows:
             return None
         share = (before.missing + now.missing) / (before.rows + now.rows)
-        chance = share_noise(share, before.rows, now.rows, self._error_rate)
+        chance = Chance(share_noise(share, before.rows, now.rows, self._rates.chance), 0.0)
         found = missing_share_difference(before.missing, before.rows, now.missing, now.rows)
-        return Finding(MISSING_SHARE, found, *self._threshold(chance, None))
+        return Finding(
+            MISSING_SHARE, found, *threshold(self._settings.min_effect, chance, None, self.span, self._rates.past)
+        )

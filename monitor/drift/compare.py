@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from driftline.monitor.drift.calibration import calibrate, is_calibrated
 from driftline.monitor.drift.column_judge import ColumnJudge, Past
 from driftline.monitor.drift.settings import DriftSettings
+from driftline.monitor.drift.thresholds import ErrorRates
 from driftline.monitor.drift.verdict import ColumnDrift
-from driftline.monitor.drift.windows import error_rates
+from driftline.monitor.drift.windows import error_rates, natural_rates
 from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
 
@@ -70,9 +71,17 @@ def compare_windows(
         reference = calibrate(reference)
     settings = settings or DriftSettings()
     enough = [span for span, profile in windows.items() if profile.row_count >= settings.min_rows]
-    rates = error_rates(enough, interval_seconds, len(reference.profiled), settings.false_alarms_per_month)
+    budget = enough, interval_seconds, len(reference.profiled), settings.false_alarms_per_month
+    chance, natural = error_rates(*budget), natural_rates(*budget)
     judges = [
-        ColumnJudge(reference, windows[span], settings, span, rates.get(span, 0.5), past or {})
+        ColumnJudge(
+            reference,
+            windows[span],
+            settings,
+            span,
+            ErrorRates(chance.get(span, 0.5), natural.get(span, 0.5)),
+            past or {},
+        )
         for span in (sorted(enough) or [max(windows)])
     ]
     columns, scores = [], {judge.span: dict[str, float]() for judge in judges}

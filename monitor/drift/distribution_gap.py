@@ -3,6 +3,8 @@
 On a bin's edges F and G are exact, and so is the integral of F - G over the bin, thanks to the offset sums. Between
 the edges each function is taken as a power path ``mass * t**k`` whose integral is the known one (a straight line when
 the rows lie evenly); one single row, or rows that are all alike, make a step at their place.
+
+Many windows go through at once when they are stacked along a first axis.
 """
 
 from dataclasses import dataclass
@@ -10,16 +12,33 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline.store.profile.numeric import NumericCounts
+from driftline.store.profile.numeric import NumericBins, NumericCounts
 
 _STEPS = 64
 _PLACES = (np.arange(_STEPS) + 0.5) / _STEPS
 _ALIKE = 1e-9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class StackedCounts:
+    """One numeric column of many windows: what ``NumericCounts`` holds of one, with a first axis of windows.
+
+    Attributes:
+        bins: of all of them.
+        counts, offset_sums: shape (windows, bins); every window holds at least one row.
+        least, greatest: shape (windows,).
+    """
+
+    bins: NumericBins
+    counts: NDArray[np.int64]
+    offset_sums: NDArray[np.float64]
+    least: NDArray[np.float64]
+    greatest: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class _Side:
-    """One distribution function on the closed bins: at lower and upper edges, mass, place of the rows in a bin."""
+    """Distribution functions on the closed bins: at lower and upper edges, mass, place of the rows; (..., bins)."""
 
     before: NDArray[np.float64]
     after: NDArray[np.float64]
@@ -28,42 +47,48 @@ class _Side:
     first_place: NDArray[np.float64]
     last_place: NDArray[np.float64]
     rows: NDArray[np.int64]
-    outside: tuple[float, float]
+    outside: NDArray[np.float64]
 
     @classmethod
-    def of(cls, counts: NumericCounts) -> "_Side":
-        total = counts.value_rows
-        closed, edges = counts.counts[1:-1], counts.bins.edges
+    def of(cls, side: NumericCounts | StackedCounts) -> "_Side":
+        counts, sums, edges = side.counts, side.offset_sums, side.bins.edges
+        cumulative = np.cumsum(counts, axis=-1)
+        total = cumulative[..., -1:]
+        closed = counts[..., 1:-1]
         widths = np.diff(edges)
-        cumulative = np.cumsum(counts.counts)
-        sums = counts.offset_sums
+        least = np.maximum(np.asarray(side.least)[..., None], edges[0])
+        greatest = np.minimum(np.asarray(side.greatest)[..., None], edges[-1])
         return cls(
-            before=cumulative[:-2] / total,
-            after=cumulative[1:-1] / total,
+            before=cumulative[..., :-2] / total,
+            after=cumulative[..., 1:-1] / total,
             mass=closed / total,
-            mean_place=sums[1:-1] / widths / np.maximum(closed, 1),
-            first_place=np.clip(max(counts.least, edges[0]) - edges[:-1], 0, widths) / widths,
-            last_place=np.clip(min(counts.greatest, edges[-1]) - edges[:-1], 0, widths) / widths,
+            mean_place=sums[..., 1:-1] / widths / np.maximum(closed, 1),
+            first_place=np.clip(least - edges[:-1], 0, widths) / widths,
+            last_place=np.clip(greatest - edges[:-1], 0, widths) / widths,
             rows=closed,
-            outside=(float(sums[0] / total), float(sums[-1] / total)),
+            outside=sums[..., [0, -1]] / total,
         )
 
-    def inside(self, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
+    def inside(self, chosen: tuple[NDArray[np.intp], ...]) -> NDArray[np.float64]:
         """Return the function at ``_PLACES`` of the chosen bins, shape (chosen, steps)."""
-        first, last = self.first_place[chosen, None], self.last_place[chosen, None]
-        mean, mass = self.mean_place[chosen, None], self.mass[chosen, None]
-        span = last - first
-        step = (self.rows[chosen, None] <= 1) | (span <= _ALIKE)
-        span = np.where(step, 1.0, span)
-        share = np.clip((mean - first) / span, 1e-3, 1 - 1e-3)
-        path = np.clip((_PLACES - first) / span, 0, 1) ** (share / (1 - share))
-        return self.before[chosen, None] + mass * np.where(step, mean <= _PLACES, path)
+        if len(chosen) > self.mass.ndim:  # one reference beside many windows: each of its bins once
+            bins, back = np.unique(chosen[-1], return_inverse=True)
+            return self.inside((bins,))[back]
+        first, last, mean = self.first_place[chosen], self.last_place[chosen], self.mean_place[chosen]
+        share = np.empty((mean.size, _STEPS))
+        step = (self.rows[chosen] <= 1) | (last - first <= _ALIKE)
+        share[step] = mean[step, None] <= _PLACES
+        low, span = first[~step, None], (last - first)[~step, None]
+        middle = np.clip((mean[~step, None] - low) / span, 1e-3, 1 - 1e-3)
+        share[~step] = np.clip((_PLACES - low) / span, 0, 1) ** (middle / (1 - middle))
+        found: NDArray[np.float64] = self.before[chosen][:, None] + self.mass[chosen][:, None] * share
+        return found
 
 
 class DistributionGap:
-    """F of the reference minus G of the window."""
+    """F of the reference minus G of the window, or of each of many windows: then results have shape (windows,)."""
 
-    def __init__(self, reference: NumericCounts, window: NumericCounts) -> None:
+    def __init__(self, reference: NumericCounts, window: NumericCounts | StackedCounts) -> None:
         """Both sides need at least one finite value."""
         self._f, self._g = _Side.of(reference), _Side.of(window)
         self._edges = reference.bins.edges
@@ -71,33 +96,39 @@ class DistributionGap:
         self._low = self._f.before - self._g.before
         self._high = self._f.after - self._g.after
 
-    def area(self) -> float:
+    def area(self) -> NDArray[np.float64]:
         """Return the integral of |F - G|: exact but for bins inside which F - G may change its sign."""
-        outside = sum(abs(a - b) for a, b in zip(self._f.outside, self._g.outside, strict=True))
-        return float(self._areas().sum()) + outside
+        whole: NDArray[np.float64] = self._areas().sum(axis=-1) + np.abs(self._f.outside - self._g.outside).sum(axis=-1)
+        return whole
 
-    def area_between(self, low: float, high: float) -> float:
+    def area_between(self, low: float, high: float) -> NDArray[np.float64]:
         """Return the integral over the closed bins from the edge ``low`` to the edge ``high``."""
         inside = (self._edges[:-1] >= low) & (self._edges[1:] <= high)
-        return float(self._areas()[inside].sum())
+        part: NDArray[np.float64] = self._areas()[..., inside].sum(axis=-1)
+        return part
 
     def _areas(self) -> NDArray[np.float64]:
         """Return the integral over each closed bin."""
         f, g = self._f, self._g
-        signed = self._low + f.mass * (1 - f.mean_place) - g.mass * (1 - g.mean_place)
-        absolute = np.abs(signed)
-        crossing = np.nonzero((self._low - g.mass < 0) & (self._low + f.mass > 0))[0]
-        if crossing.size:
+        absolute = np.abs(self._low + f.mass * (1 - f.mean_place) - g.mass * (1 - g.mean_place))
+        crossing = np.nonzero((self._low - g.mass < 0) & (self._low + f.mass > 0))
+        if crossing[0].size:
             inside = np.abs(f.inside(crossing) - g.inside(crossing)).mean(axis=1)
             absolute[crossing] = np.maximum(absolute[crossing], inside)
         areas: NDArray[np.float64] = absolute * self._widths
         return areas
 
-    def height(self) -> float:
+    def height(self) -> NDArray[np.float64]:
         """Return the greatest |F - G|: wrong at most by the mass that one bin holds."""
         f, g = self._f, self._g
-        greatest = float(max(np.abs(self._low).max(), np.abs(self._high).max()))
-        higher = np.nonzero(np.maximum(np.abs(self._low + f.mass), np.abs(self._low - g.mass)) > greatest)[0]
-        if higher.size:
-            greatest = max(greatest, float(np.abs(f.inside(higher) - g.inside(higher)).max()))
-        return min(greatest, 1.0)
+        greatest = np.maximum(np.abs(self._low).max(axis=-1), np.abs(self._high).max(axis=-1))
+        reach = np.maximum(np.abs(self._low + f.mass), np.abs(self._low - g.mass))
+        higher = np.nonzero(reach > greatest[..., None])
+        if higher[0].size:
+            inside = np.abs(f.inside(higher) - g.inside(higher)).max(axis=1)
+            if greatest.ndim:
+                np.maximum.at(greatest, higher[0], inside)
+            else:
+                greatest = np.maximum(greatest, inside.max())
+        height: NDArray[np.float64] = np.minimum(greatest, 1.0)
+        return height

@@ -2,21 +2,23 @@
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import kolmogorov
 
-from driftline.monitor.drift.distribution_gap import DistributionGap
+from driftline.monitor.drift.distribution_gap import DistributionGap, StackedCounts
 from driftline.store.profile.numeric import NumericCounts
 
 
-def kolmogorov_smirnov(reference: NumericCounts, window: NumericCounts) -> float:
+def kolmogorov_smirnov(reference: NumericCounts, window: NumericCounts | StackedCounts) -> NDArray[np.float64]:
     """Return the greatest |F - G| of both distribution functions.
 
     Args:
         reference: a numeric column of the reference, at least one finite value.
-        window: the same column of the window, on the same bins, at least one finite value.
+        window: the same column of the window, on the same bins, at least one finite value; or of many windows.
 
     Returns:
-        0 for equal distributions, 1 for separate ones. The error is at most the mass of one bin.
+        Shape () or (windows,): 0 for equal distributions, 1 for separate ones. The error is at most a bin's mass.
 
     Source: Smirnov (1939), the two-sample statistic.
     """

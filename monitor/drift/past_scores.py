@@ -1,13 +1,17 @@
 """What scores reached in like windows of the past: natural variation, which rows drawn at random do not show.
 
-A window is like another when it has the same span and ends in the same hour of an earlier day. Once
-there are ``LEAST_WINDOWS``, a score must also exceed what the next one may reach: their mean, and so many standard
-deviations as the window's share of the budget asks for, at least ``DEVIATIONS``. The deviation is that of the hour of
-the day or of all hours about their own means, whichever is larger. Windows longer than a day overlap with their like
-ones, too much to show how they vary: as days that are independent of each other would, ``1 / sqrt(days)``.
+A window is like another when it has the same span and, if that is shorter than a day, ends in the same hour of the
+day. Once there are ``LEAST_WINDOWS`` of earlier days, a score must also exceed what the next one may reach: so many
+natural deviations as the window's share of the budget asks for, at least ``DEVIATIONS``.
 
-A window shorter than a day may differ from the reference every day at its hour; days that always do have drifted,
-whatever their past: their mean counts up to the threshold of chance only.
+- *Shorter than a day*: beyond the mean of that hour of the day, as a daily cycle is no drift. The deviation is that of
+  the hour or of all hours about their own means, whichever is larger; each day counts as one observation.
+- *A day and longer*: beyond nothing. A score has no sign, so the natural deviation is the root of the mean square, less
+  what independent rows explain of it; chance comes on top, as variances add. The windows slide by the hour, which
+  tells of the deviation 1.5 times what those that do not overlap would (the integral of a squared triangle).
+
+The last ``GUARD_DAYS`` teach nothing where enough is known without them: drift that begins must not raise the threshold
+that it is to reach. Nothing is learned from hours since an open episode began either.
 """
 
 import math
@@ -22,31 +26,43 @@ LEAST_WINDOWS = 14
 DEVIATIONS = 3.0
 DAYS = 28
 HOURS = 24 * DAYS  # that are looked back upon
-_DAY_SECONDS = 86_400
+GUARD_DAYS = 2
+DAY_SECONDS = 86_400
+_SLIDING = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class PastScores:
-    """Mean and standard deviation of the scores of one column in so many like windows of the past."""
+    """The scores of one column in like windows of the past.
+
+    Attributes:
+        mean: what is usual; 0 for windows of a day and longer.
+        deviation: standard deviation about the mean.
+        windows: how many, one per day.
+    """
 
     mean: float
     deviation: float
     windows: int
 
-    def limit(self, span_seconds: int, threshold: float, error_rate: float) -> float:
-        """Return what the next score exceeds with probability ``error_rate`` at most, if scores are about normal.
+    def limit(self, span_seconds: int, chance: float, typical: float, error_rate: float) -> float:
+        """Return what the next score exceeds with probability ``error_rate`` at most, if shifts are about normal.
 
         Args:
             span_seconds: of the window.
-            threshold: of chance and the least effect.
+            chance: the score that independent rows exceed no oftener.
+            typical: the root mean square of the scores of independent rows.
             error_rate: of one judgement.
 
         Source: the prediction interval of the next normal value, Hahn and Meeker, Statistical Intervals (1991).
         """
-        mean = self.mean if span_seconds < _DAY_SECONDS else min(self.mean, threshold)
-        freedom = (self.windows - 1) * max(1, _DAY_SECONDS // span_seconds)
-        deviations = max(DEVIATIONS, float(-stdtrit(freedom, error_rate)))
-        return mean + deviations * self.deviation * math.sqrt(1 + 1 / self.windows)
+        if span_seconds < DAY_SECONDS:
+            deviations = max(DEVIATIONS, float(-stdtrit(self.windows - 1, error_rate)))
+            return self.mean + deviations * self.deviation * math.sqrt(1 + 1 / self.windows)
+        freedom = max(_SLIDING * self.windows * DAY_SECONDS / span_seconds - 1, 1.0)
+        deviations = max(DEVIATIONS, float(-stdtrit(freedom, error_rate / 2)))
+        natural = math.sqrt(max(self.deviation**2 - typical**2, 0.0))
+        return math.hypot(chance, deviations * natural)
 
 
 def past_scores(
@@ -64,25 +80,25 @@ def past_scores(
     """
     ago = 1 + np.arange(HOURS)[:, None]
     found = {}
-    shorter = _DAY_SECONDS, np.zeros(len(columns))
-    for place, span in sorted(enumerate(spans), key=lambda item: item[1]):
+    for place, span in enumerate(spans):
         every = history[:, place]
-        closed = np.where(ago > open_hours, every, np.nan)
-        if span < _DAY_SECONDS:
-            few = np.count_nonzero(~np.isnan(closed[23::24]), axis=0) < LEAST_WINDOWS
-            closed = np.where(few, every, closed)
-        means, deviations, windows = _by_hour(closed)
-        if span > _DAY_SECONDS:
-            deviations = shorter[1] * math.sqrt(shorter[0] / span)
-        else:
-            shorter = span, deviations
+        known = np.where(ago > open_hours, every, np.nan)
+        if span < DAY_SECONDS:
+            few = np.count_nonzero(~np.isnan(known[23::24]), axis=0) < LEAST_WINDOWS
+            known = np.where(few, every, known)
+        spare = np.count_nonzero(~np.isnan(known[23::24]), axis=0) - LEAST_WINDOWS
+        known = np.where(ago > 24 * np.clip(spare, 0, GUARD_DAYS), known, np.nan)
+        means, deviations, windows = _by_hour(known) if span < DAY_SECONDS else _of_all(known)
         for i, column in enumerate(columns):
             if windows[i] >= LEAST_WINDOWS:
                 found[span, column] = PastScores(float(means[i]), float(deviations[i]), int(windows[i]))
     return found
 
 
-def _by_hour(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+_PerColumn = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
+
+
+def _by_hour(scores: NDArray[np.float64]) -> _PerColumn:
     """Return mean, deviation and number of the windows that are like the present one, shape (columns,) each."""
     days = scores.reshape(DAYS, 24, -1)  # the last hour of a day ago is like the present one
     known = ~np.isnan(days)
@@ -93,3 +109,10 @@ def _by_hour(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
     own = squares[-1] / np.maximum(counts[-1] - 1, 1)
     pooled = squares.sum(axis=0) / np.maximum((counts - 1).clip(0).sum(axis=0), 1)
     return means[-1], np.sqrt(np.maximum(own, pooled)), counts[-1]
+
+
+def _of_all(scores: NDArray[np.float64]) -> _PerColumn:
+    """Return 0, the root mean square of the windows of all hours, and the number of those of the present hour."""
+    known = ~np.isnan(scores)
+    squares = (np.where(known, scores, 0.0) ** 2).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return np.zeros_like(squares), np.sqrt(squares), known[23::24].sum(axis=0)

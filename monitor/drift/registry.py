@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from driftline.monitor.drift.chi_square import chi_square_effect
 from driftline.monitor.drift.coarse_bins import coarse_counts, coarse_groups
+from driftline.monitor.drift.distribution_gap import StackedCounts
 from driftline.monitor.drift.hellinger import hellinger
 from driftline.monitor.drift.jensen_shannon import jensen_shannon
 from driftline.monitor.drift.kolmogorov_smirnov import kolmogorov_smirnov
@@ -24,7 +25,7 @@ from driftline.store.profile.numeric import NumericCounts
 from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
 
-DISTRIBUTION_STATISTICS: dict[str, Callable[[NumericCounts, NumericCounts], float]] = {
+DISTRIBUTION_STATISTICS: dict[str, Callable[[NumericCounts, NumericCounts | StackedCounts], NDArray[np.float64]]] = {
     "wasserstein": normed_wasserstein,
     "winsorised_wasserstein": winsorised_wasserstein,
     "kolmogorov_smirnov": kolmogorov_smirnov,
@@ -79,7 +80,7 @@ def score(statistic: str, profiled: ProfiledColumn, reference: Profile, window: 
     """
     name = profiled.column.column_name
     if statistic in DISTRIBUTION_STATISTICS and profiled.bins is not None:
-        return DISTRIBUTION_STATISTICS[statistic](reference.numeric(name), window.numeric(name))
+        return float(DISTRIBUTION_STATISTICS[statistic](reference.numeric(name), window.numeric(name)))
     if statistic in SHARE_STATISTICS:
         both = (share_counts(profiled, reference, profile) for profile in (reference, window))
         return float(SHARE_STATISTICS[statistic](*both))

@@ -28,6 +28,7 @@ class DriftSettings:
         close_ratio: an episode of drift ends when scores stay under this part of their thresholds ...
         close_after_seconds: ... for so long.
         min_effect: a score below it is no drift, however many rows there are.
+        min_category_effect: the same for columns judged by the shares of their categories.
         min_rows: fewer rows get no verdict.
         numeric_statistic: of numeric columns with more than five reference values.
         categorical_statistic: of categorical columns, and of numeric ones with five values or fewer.
@@ -40,6 +41,7 @@ class DriftSettings:
     close_ratio: float = 0.8
     close_after_seconds: float = 7200.0
     min_effect: float = 0.1
+    min_category_effect: float = 0.05
     min_rows: int = 100
     numeric_statistic: NumericStatistic = "wasserstein"
     categorical_statistic: CategoricalStatistic = "jensen_shannon"
@@ -55,8 +57,11 @@ class DriftSettings:
             raise ConfigurationError(
                 "close_ratio should lie between 0 and 1 and close_after_seconds be at least 0: correct section [drift]"
             )
-        if self.min_effect < 0 or self.min_rows < 2:
-            raise ConfigurationError("min_effect should be at least 0 and min_rows at least 2: correct section [drift]")
+        if self.min_effect < 0 or self.min_category_effect < 0 or self.min_rows < 2:
+            raise ConfigurationError(
+                "min_effect and min_category_effect should be at least 0 and min_rows at least 2: "
+                "correct section [drift]"
+            )
         known = (*DISTRIBUTION_STATISTICS, *SHARE_STATISTICS, UNSEEN_SHARE)
         for column, statistic in self.statistics_by_column().items():
             if statistic not in known:

@@ -1,8 +1,9 @@
 """Normed Wasserstein distance: how far the values moved, in standard deviations of the reference."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from driftline.monitor.drift.distribution_gap import DistributionGap
+from driftline.monitor.drift.distribution_gap import DistributionGap, StackedCounts
 from driftline.store.profile.numeric import NumericBins, NumericCounts
 
 _RELATIVE_FLOOR = 1e-9
@@ -10,30 +11,30 @@ _CONSTANT_UNIT = 1e-3
 _WINSORISED = 1e-3  # of the rows on each side
 
 
-def normed_wasserstein(reference: NumericCounts, window: NumericCounts) -> float:
+def normed_wasserstein(reference: NumericCounts, window: NumericCounts | StackedCounts) -> NDArray[np.float64]:
     """Return the area between both distribution functions over the reference's standard deviation.
 
     A window that moved as a whole by half a standard deviation scores 0.5.
 
     Args:
         reference: a numeric column of the reference, at least one finite value.
-        window: the same column of the window, on the same bins, at least one finite value.
+        window: the same column of the window, on the same bins, at least one finite value; or of many windows.
 
     Returns:
-        Integral of |F - G| / ``unit(reference.bins)``: no unit, 0 for equal distributions, no upper bound. Exact but
-        for bins inside which F - G changes its sign.
+        Integral of |F - G| / ``unit(reference.bins)``, shape () or (windows,): no unit, 0 for equal distributions, no
+        upper bound. Exact but for bins inside which F - G changes its sign.
 
     Source: Vallender (1974) for the area form. Evidently divides by ``max(std, 0.001)``; see ``unit``.
     """
     return DistributionGap(reference, window).area() / unit(reference.bins)
 
 
-def winsorised_wasserstein(reference: NumericCounts, window: NumericCounts) -> float:
+def winsorised_wasserstein(reference: NumericCounts, window: NumericCounts | StackedCounts) -> NDArray[np.float64]:
     """Return the normed Wasserstein distance of the values between ``winsor_limits``, those beyond set to these.
 
     Args:
         reference: a numeric column of the reference, at least one finite value.
-        window: the same column of the window, on the same bins, at least one finite value.
+        window: the same column of the window, on the same bins, at least one finite value; or of many windows.
 
     Returns:
         As ``normed_wasserstein``, never more. One row of a power law can lie as far out as a thousand others together;

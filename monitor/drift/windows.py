@@ -78,6 +78,26 @@ def error_rates(
     return rates
 
 
+def natural_rates(
+    spans: Collection[int], interval_seconds: float, columns: int, false_alarms_per_month: float
+) -> dict[int, float]:
+    """Return for each span the probability of a false alarm by natural variation that a judgement may have.
+
+    Windows shorter than a day, whose scores vary most and lean to one side, get a tenth of their ``error_rates``; those
+    of a day and longer share the rest of the budget. What varies from day to day has one chance per window that does
+    not overlap with the one before, however often windows are judged.
+
+    Args:
+        spans, interval_seconds, columns, false_alarms_per_month: as for ``error_rates``.
+    """
+    rates = {s: r / 10 for s, r in error_rates(spans, interval_seconds, columns, false_alarms_per_month).items()}
+    long = [span for span in spans if span >= _UNITS["d"]]
+    for span in long:
+        chances = MONTH_SECONDS / max(span, interval_seconds)
+        rates[span] = min(0.9 * false_alarms_per_month / len(long) / max(columns, 1) / chances, 0.5)
+    return rates
+
+
 def _nu(x: float) -> float:
     if x < 1e-6:
         return 1.0

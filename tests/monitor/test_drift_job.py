@@ -230,5 +230,5 @@ def test_past_days_are_remembered_once_an_hour_and_an_open_episode_teaches_nothi
             hours.remember(now - day * 24 * HOUR_US, {3600: {"in_age": 9.0}})
         past = hours.like([3600, 86_400], now, {"in_income": now - 10 * 24 * HOUR_US})
     assert set(past) == {(3600, "in_age")}
-    assert past[3600, "in_age"].windows == 20
+    assert past[3600, "in_age"].windows == 18
     assert past[3600, "in_age"].mean == pytest.approx(0.505)

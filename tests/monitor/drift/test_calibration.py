@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from driftline.monitor.drift.calibration import calibrate, is_calibrated, noise
+from driftline.monitor.drift.calibration import calibrate, is_calibrated, noise, typical_noise
 from driftline.monitor.drift.registry import score
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
 from driftline.store.profile.reference import Reference, build_reference
@@ -57,6 +57,7 @@ def test_tables_travel_in_the_reference_file_and_bins_stay(calibrated: Reference
 def test_chance_exceeds_the_noise_as_often_as_asked(calibrated: Reference, rows: int) -> None:
     rng, tests, asked = np.random.default_rng(rows), 300, 0.05
     exceeded: dict[str, int] = {}
+    squares: dict[str, list[float]] = {}
     for trial in range(tests):
         reference = built(rng_seed=1000 + trial)
         window = reference.empty_profile()
@@ -65,12 +66,15 @@ def test_chance_exceeds_the_noise_as_often_as_asked(calibrated: Reference, rows:
             for statistic in calibrated.calibration["columns"][profiled.column.column_name]:  # type: ignore[index]
                 threshold = noise(calibrated, profiled.column.column_name, statistic, rows, ROWS, asked)
                 key = f"{statistic} of {profiled.column.column_name}"
-                over = score(statistic, profiled, reference.profile, window) >= threshold
-                exceeded[key] = exceeded.get(key, 0) + over
+                found = score(statistic, profiled, reference.profile, window)
+                exceeded[key] = exceeded.get(key, 0) + (found >= threshold)
+                typical = typical_noise(calibrated, profiled.column.column_name, statistic, rows, ROWS)
+                squares.setdefault(key, []).append((found / typical) ** 2)
     shares = {key: count / tests for key, count in exceeded.items()}
     # 5 % of 300 has a standard deviation of 1.3 %, and there are 26 statistics.
     assert {key: share for key, share in shares.items() if share > 0.10} == {}
     assert 0.03 < np.mean(list(shares.values())) < 0.065
+    assert {key: np.mean(each) for key, each in squares.items()} == pytest.approx(dict.fromkeys(squares, 1), abs=0.25)
 
 
 def test_noise_falls_with_the_rows_and_rises_with_the_promise(calibrated: Reference) -> None:
@@ -100,4 +104,6 @@ def test_any_small_or_strange_reference_is_calibrated(type_: ColumnType, cells: 
     column = PredictionColumn("input", "x", "x", type_)
     data = {"x": np.array([None, *cells], dtype=object)[1:]}
     tables = calibrate(build_reference([column], data, source="", made_at_us=0)).calibration["columns"]["x"]  # type: ignore[index]
-    assert all(np.isfinite(row).all() and (np.diff(row) >= 0).all() for table in tables.values() for row in table)
+    rows = [row for table in tables.values() for row in table["exceeded"]]
+    assert all(np.isfinite(row).all() and (np.diff(row) >= 0).all() for row in rows)
+    assert all(np.isfinite(table["typical"]).all() for table in tables.values())

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from driftline.monitor.drift.distribution_gap import StackedCounts
 from driftline.monitor.drift.kolmogorov_smirnov import kolmogorov_smirnov, kolmogorov_smirnov_p_value
-from driftline.monitor.drift.wasserstein import normed_wasserstein, unit
+from driftline.monitor.drift.wasserstein import normed_wasserstein, unit, winsorised_wasserstein
 
 Pair = Callable[..., Any]
 
@@ -118,3 +119,13 @@ def test_p_value_is_scipys_asymptotic_one() -> None:
     expected = stats.ks_2samp(before, now, method="asymp")
     found = kolmogorov_smirnov_p_value(float(expected.statistic), 3000, 2000)
     assert found == pytest.approx(float(expected.pvalue), abs=0.02)
+
+
+def test_stacked_windows_score_as_each_alone(numeric_pair: Pair) -> None:
+    rng, before = np.random.default_rng(6), np.random.default_rng(5).gamma(2, size=3000)
+    pairs = [numeric_pair(before, rng.gamma(2 + rows / 500, size=rows)) for rows in (1, 2, 40, 300)]
+    reference, windows = pairs[0][0].profile.numeric("x"), [window.numeric("x") for _, window in pairs]
+    fields = ("counts", "offset_sums", "least", "greatest")
+    stacked = StackedCounts(reference.bins, *(np.array([getattr(w, field) for w in windows]) for field in fields))
+    for statistic in (normed_wasserstein, winsorised_wasserstein, kolmogorov_smirnov):
+        assert statistic(reference, stacked).tolist() == pytest.approx([statistic(reference, w) for w in windows])

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from driftline.monitor.drift.windows import MONTH_SECONDS, chances_per_month, error_rates, parse_spans, span_name
+from driftline.monitor.drift.windows import (
+    MONTH_SECONDS,
+    chances_per_month,
+    error_rates,
+    natural_rates,
+    parse_spans,
+    span_name,
+)
 from driftline.store.errors import ConfigurationError
 
 HOUR = 3600
@@ -62,3 +69,12 @@ def test_the_budget_is_shared_over_columns_and_spans() -> None:
     assert alone[HOUR] > 2.5 * rates[HOUR]
     assert error_rates((HOUR,), 300, 20, 1.0)[HOUR] < alone[HOUR]
     assert MONTH_SECONDS == 720 * HOUR
+
+
+def test_natural_variation_has_one_chance_per_day_and_week_and_a_tenth_in_shorter_windows() -> None:
+    spans = (HOUR, 24 * HOUR, 7 * 24 * HOUR)
+    rates, chance = natural_rates(spans, HOUR, 20, 1.0), error_rates(spans, HOUR, 20, 1.0)
+    assert rates[HOUR] == pytest.approx(chance[HOUR] / 10)
+    assert 20 * 30 * rates[24 * HOUR] == pytest.approx(0.45)
+    assert 20 * 30 / 7 * rates[7 * 24 * HOUR] == pytest.approx(0.45)
+    assert natural_rates(spans, 300, 20, 1.0)[24 * HOUR] == rates[24 * HOUR]
