@@ -1,8 +1,10 @@
 """Whole servers under concurrent clients: whose answer is whose, timeouts, overload."""
 
+import http.client
 import json
 import queue
 import random
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -175,3 +177,27 @@ def test_the_server_answers_pings_while_all_its_threads_compute(small: Driftline
         assert small.ask("GET", "/ping").status == 200
         pings += 1
     assert pings > 5
+
+
+def test_half_of_all_pings_take_milliseconds_while_predictions_take_seconds(small: DriftlineServer) -> None:
+    """10 ms are promised; ten times that leaves room for a busy machine and none for a loop that waits."""
+    _idle(small)
+    before = small.metric("driftline_scorer_requests_in_progress")
+    calls = (
+        lambda: small.score(rowwise.request(1.0, act="sleep")),
+        lambda: small.ask("POST", "/invocations", _SLEEPING_ROW, _BY_MLFLOW),
+    )
+    sleeping = threading.Thread(target=_together, args=calls)
+    sleeping.start()
+    servers.wait_until(lambda: small.metric("driftline_scorer_requests_in_progress") == before + 2)
+    connection = http.client.HTTPConnection("127.0.0.1", small.port, timeout=30)
+    seconds: list[float] = []
+    while sleeping.is_alive() and len(seconds) < 200:
+        begin = time.monotonic()
+        connection.request("GET", "/ping")
+        assert connection.getresponse().read() == b"\n"
+        seconds.append(time.monotonic() - begin)
+    connection.close()
+    sleeping.join()
+    assert len(seconds) >= 10
+    assert statistics.median(seconds) < 0.1

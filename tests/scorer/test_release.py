@@ -4,6 +4,7 @@ import asyncio
 import gc
 import inspect
 import json
+import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -43,6 +44,8 @@ class Worker:
         self.board.post(Orders({Arm.CHAMPION: first}, {}))
         self.layer = ScoringLayer(self.loader.load(first), pool)
         self.loads: list[str] = []
+        self.gate = threading.Event()  # before each load
+        self.gate.set()
         self.disturbed = 0  # so many loads fail for no fault of the model's
         board = OrderBoard.attach(self.board.path)
         self.swap = HotSwap(self.layer, {Arm.CHAMPION: first}, board, self.reports, self._load)
@@ -56,6 +59,7 @@ class Worker:
 
     def _load(self, order: ModelOrder) -> ServedModel:
         self.loads.append(order.identity.version)
+        assert self.gate.wait(30)
         if len(self.loads) <= self.disturbed:
             raise RuntimeError("dictionary changed size during iteration")
         return self.loader.load(order)
@@ -211,18 +215,20 @@ def test_a_load_that_never_ends_is_left_behind_when_nobody_wants_it(
 
 
 def test_the_event_loop_goes_on_while_a_version_is_loaded(worker: Worker) -> None:
-    turns = 0
+    worker.gate.clear()
 
-    async def count() -> None:
-        nonlocal turns
+    async def turn() -> None:
         swapping = asyncio.create_task(worker.swap.look())
-        while not swapping.done():
-            turns += 1
+        while not worker.loads:
             await asyncio.sleep(0.005)
+        assert await score(worker.layer, 7) == 7.0
+        assert not swapping.done()
+        worker.gate.set()
+        await swapping
+        assert await score(worker.layer, 7) == 14.0
 
     worker.want("second", 1)
-    run(count)
-    assert turns > 10
+    run(turn)
 
 
 def test_made_up_rows_count_only_where_the_version_that_serves_answers_them(
