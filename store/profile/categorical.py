@@ -23,11 +23,8 @@ from driftline.store.profile.cells import is_missing
 
 UNSEEN_NAMES = 100
 _LONGEST_NAME = 200
-_EVEN_KEYS: tuple[frozenset[type], ...] = (
-    frozenset({str, type(None)}),
-    frozenset({bool, type(None)}),
-    frozenset({int, type(None)}),
-)
+_TEXT = frozenset({str, type(None)})
+_EVEN_KEYS = frozenset({frozenset({bool, type(None)}), frozenset({int, type(None)})})
 
 
 def category_key(cell: object) -> str | None:
@@ -60,13 +57,22 @@ def storable_name(key: str) -> str:
 
 def count_categories(cells: Sequence[object]) -> dict[str | None, int]:
     """Return rows per key; the missing ones under None."""
-    if frozenset(map(type, cells)) in _EVEN_KEYS or frozenset((*map(type, cells), type(None))) in _EVEN_KEYS:
-        counted: dict[Any, int] = Counter(cells)
-        if all(type(cell) in (str, type(None)) for cell in counted):
-            return counted
-        return {category_key(cell): count for cell, count in counted.items()}
+    if len(cells) and type(cells[0]) in _TEXT and (counted := _count_text(cells)) is not None:
+        return counted
+    types = frozenset(map(type, cells))
+    if types in _EVEN_KEYS or types | {type(None)} in _EVEN_KEYS:
+        return {category_key(cell): count for cell, count in Counter(cells).items()}
     # Python holds 1, 1.0 and True equal: keys first, then counting.
     return Counter(map(category_key, cells))
+
+
+def _count_text(cells: Sequence[Any]) -> dict[str | None, int] | None:
+    """Return rows per key of cells that are text or None, None where others are among them: only text equals text."""
+    try:
+        counted = Counter(cells)
+    except TypeError:  # a cell without a hash
+        return None
+    return counted if all(type(key) in _TEXT for key in counted) else None
 
 
 class UnseenNames:

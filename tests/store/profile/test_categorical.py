@@ -32,6 +32,15 @@ def test_equal_objects_of_different_kinds_keep_their_keys() -> None:
     assert count_categories([1, True, 1.0, "1"]) == count_categories([True, "1", 1.0, 1]) == {"1": 3, "True": 1}
 
 
+def test_text_among_other_kinds_is_counted_by_keys() -> None:
+    assert count_categories(["a", 1, True, 1.0, ["x"], None, "a", "1"]) == {
+        "a": 2, "1": 3, "True": 1, "['x']": 1, None: 1,
+    }  # fmt: skip
+    assert count_categories(["a", None, "b", "a"]) == {"a": 2, "b": 1, None: 1}
+    assert count_categories(["a", float("nan"), 2.5]) == {"a": 1, None: 1, "2.5": 1}
+    assert count_categories([None, None]) == {None: 2}
+
+
 def test_text_that_is_no_text_is_storable() -> None:
     assert storable_name("a\ud800b") == "a\\ud800b"
     assert len(storable_name("x" * 10_000)) == 217
