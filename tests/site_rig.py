@@ -85,3 +85,11 @@ def site(serve: Serve) -> Site:
         SeededModel(HOSTILE, numeric=(HOSTILE, "a/columns/b", "100% & more?#"), categories={"</td>": (HOSTILE, "b'")},
                     drifted=(HOSTILE, "</td>"), seed=5),
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def locked(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Pages that ask for a token."""
+    tokens = tmp_path_factory.mktemp("tokens") / "tokens"
+    tokens.write_text("ops:s3cret~token\n")
+    return serve(monitor=MonitorSettings(token_file=tokens))

@@ -6,7 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from driftline.monitor import results
+from driftline.monitor.multivariate.check import MultivariateDrift
+from driftline.monitor.multivariate_rows import newest_check
+from driftline.monitor.quality.finding import QualityFinding
+from driftline.monitor.quality_rows import newest_findings
+from driftline.monitor.results import newest_drift
 from driftline.monitor.status import VersionStatus
 from driftline.monitor.web.query import PageQuery
 from driftline.monitor.web.sources import Sources
@@ -25,12 +29,15 @@ class Chosen:
     Attributes:
         versions: all watched ones, the one first that the model's name means.
         rows: of ``drift_result``: its newest judgement.
+        quality, multivariate: what their jobs found last.
     """
 
     versions: Sequence[VersionStatus]
     status: VersionStatus
     arm: Arm
     rows: Sequence[Row[Any]]
+    quality: Sequence[QualityFinding]
+    multivariate: MultivariateDrift | None
 
     @property
     def is_usual(self) -> bool:
@@ -61,5 +68,6 @@ def choose(connection: Connection, sources: Sources, model: str, query: PageQuer
     status = wanted[0]
     arm = status.version.arms[0] if query.arm is None else query.arm
     if arm == status.version.arms[0]:
-        return Chosen(versions, status, arm, status.drift)
-    return Chosen(versions, status, arm, results.newest_drift(connection, status.version.id, arm))
+        return Chosen(versions, status, arm, status.drift, status.quality, status.multivariate)
+    key = connection, status.version.id, arm
+    return Chosen(versions, status, arm, newest_drift(*key), newest_findings(*key), newest_check(*key))

@@ -33,7 +33,6 @@ def column_document(sources: Sources, model: str, column: str, query: PageQuery)
         pictures = pictures_of(sources, connection, [row])
         history = column_history(connection, version.id, chosen.arm, place, (since, now))
         opened = model_history.episodes(connection, version.id, chosen.arm, since, place)
-    picture = pictures.get(place)
     return {
         **parts.head(sources),
         "model": model,
@@ -42,7 +41,7 @@ def column_document(sources: Sources, model: str, column: str, query: PageQuery)
         "version": version.identity.version,
         "arm": chosen.arm.name.lower(),
         **parts.column_entry(row),
-        "picture": picture and picture.to_json(),
+        "picture": pictures.get(place),
         "days": query.days,
         "history": [_judgement(each) for each in history],
         "episodes": [parts.episode_entry(each) for each in opened],

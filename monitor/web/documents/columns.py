@@ -4,9 +4,9 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Row
 
-from driftline.monitor.drift.movement import ColumnPicture
 from driftline.monitor.web.documents.chosen import Chosen
 from driftline.monitor.web.links import column_path
 from driftline.monitor.web.sources import Sources
@@ -19,14 +19,26 @@ Entry = dict[str, Any]
 
 
 def in_order(entries: list[Entry], sort: str) -> list[Entry]:
-    """Return columns in one of ``SORTS``; ``severity`` has the drifted first, the furthest over its threshold ahead."""
+    """Return columns in one of ``SORTS``.
+
+    ``severity`` has the drifted first, by their score in units of the threshold, times their importance where that is
+    known: an output then counts as much as the most important input.
+    """
     if sort == "name":
         return sorted(entries, key=lambda c: str(c["column"]).casefold())
     if sort == "missing":
         return sorted(entries, key=lambda c: -((c["missing_share"] or 0) - (c["reference_missing_share"] or 0)))
     if sort == "severity":
-        return sorted(entries, key=lambda c: (_VERDICT_ORDER[c["verdict"]], -(c["ratio"] or 0.0)))
+        most = max((c["importance"] or 0.0 for c in entries), default=0.0)
+        return sorted(entries, key=lambda c: (_VERDICT_ORDER[c["verdict"]], -_weight(c, most)))
     return entries
+
+
+def _weight(entry: Entry, most_importance: float) -> float:
+    ratio = float(entry["ratio"] or 0.0)
+    if not most_importance or entry["verdict"] != "drift":
+        return ratio
+    return ratio * (most_importance if entry["side"] == "output" else entry["importance"] or 0.0)
 
 
 def path_of(chosen: Chosen, entry: Entry) -> str:
@@ -35,12 +47,15 @@ def path_of(chosen: Chosen, entry: Entry) -> str:
     return column_path(chosen.status.version.identity.name, entry["column"], side=side, **chosen.query())
 
 
-def pictures_of(
-    sources: Sources, connection: Connection, rows: Sequence[Row[Any]]
-) -> dict[tuple[str, str], ColumnPicture]:
-    """Return the pictures by side and column; none where what they are drawn from is damaged: the verdicts stand."""
+def pictures_of(sources: Sources, connection: Connection, rows: Sequence[Row[Any]]) -> dict[tuple[str, str], Entry]:
+    """Return the pictures by side and column: those kept with the verdicts, the others drawn now.
+
+    Where what they are drawn from is damaged there are none, and the verdicts stand.
+    """
+    pictures = {(r.side, r.column_name): orjson.loads(r.picture) for r in rows if r.picture}
     try:
-        return sources.pictures.of(connection, rows)
+        drawn = sources.pictures.of(connection, [r for r in rows if not r.picture])
     except DriftlineError as error:
         log.warning("no pictures: %s", error)
-        return {}
+        return pictures
+    return pictures | {place: picture.to_json() for place, picture in drawn.items()}

@@ -7,8 +7,10 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from driftline.monitor.drift.windows import span_name
+from driftline.monitor.quality.finding import QualityVerdict
 from driftline.monitor.status import CHECKS, STORE_CHECKS, Snapshot, VersionStatus
 from driftline.monitor.web.documents import parts
+from driftline.monitor.web.documents.columns import in_order
 from driftline.monitor.web.links import model_path
 from driftline.monitor.web.query import PageQuery
 from driftline.monitor.web.reads.events import ModelEvent, in_sync, newest_events
@@ -65,7 +67,7 @@ def _model(
     version, identity = status.version, status.version.identity
     columns = [parts.column_entry(row) for row in status.drift]
     drifted = [c for c in columns if c["verdict"] == "drift"]
-    worst = max(drifted, key=lambda c: c["ratio"] or 0.0, default=None)
+    worst = next(iter(in_order(drifted, "severity")), None)
     sync = in_sync(events, identity.name)
     newest = next((r for r in reports if r.model_version_id in {v.version.id for v in versions}), None)
     jobs = parts.job_entries(sources, status.clocks, CHECKS, version.first_served_at_us)
@@ -86,6 +88,8 @@ def _model(
         "columns": len(columns),
         "drifted_columns": len(drifted),
         "worst_column": worst and {"column": worst["column"], "side": worst["side"], "ratio": worst["ratio"]},
+        "quality_breaches": sum(f.verdict == QualityVerdict.BREACH for f in status.quality),
+        "multivariate_verdict": status.multivariate and str(status.multivariate.verdict),
         "judged_at": columns[0]["window"]["end"] if columns else None,
         "window_rows": status.widest.window_rows if status.widest else None,
         "traffic": recent

@@ -71,6 +71,8 @@ def model_document(sources: Sources, model: str, query: PageQuery) -> dict[str, 
         ],
         "columns": columns,
         "paging": asdict(paging),
+        "quality": parts.quality_entry(chosen.quality),
+        "multivariate": parts.multivariate_entry(chosen.multivariate),
         "days": query.days,
         "scores": {"judgements": past.made, "shown": len(past.rows), "points": [_point(rows) for rows in past.rows]},
         "episodes": [parts.episode_entry(row) for row in opened],
@@ -110,7 +112,7 @@ def _columns(
     for entry in shown:
         place = entry["side"], entry["column"]
         entry["path"] = path_of(chosen, entry)
-        entry["picture"] = pictures[place].to_json() if place in pictures else None
+        entry["picture"] = pictures.get(place)
         entry["scores"] = lines[place]
     return shown, paging
 

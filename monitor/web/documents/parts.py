@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from driftline.monitor.drift.verdict import in_thresholds
 from driftline.monitor.drift.windows import span_name
 from driftline.monitor.judge import iso
+from driftline.monitor.multivariate.check import MultivariateDrift
+from driftline.monitor.quality.finding import QualityFinding, QualityVerdict
 from driftline.monitor.results import JobClock
 from driftline.monitor.status import VersionStatus
 from driftline.monitor.web.reads.recent_requests import Traffic
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 # A job is overdue when it should have succeeded twice since it last did: what the alerts hold it to.
 OVERDUE_INTERVALS = 2.5
 _MOST_SPOOLS = 50
+_MOST_FINDINGS = 100
 
 
 def moment(at_us: int | None) -> str | None:
@@ -77,6 +80,7 @@ def column_entry(row: Row[Any]) -> dict[str, Any]:
         "threshold": threshold,
         "ratio": ratio,
         "effect": finite(row.effect),
+        "importance": finite(row.importance),
         "window": window_entry(row),
         "missing_share": finite(row.missing_share),
         "reference_missing_share": finite(row.reference_missing_share),
@@ -104,6 +108,41 @@ def episode_entry(row: Row[Any]) -> dict[str, Any]:
         "closed_at": moment(row.closed_at),
         "judgements": row.judgements,
         "peak": finite(row.peak),
+    }
+
+
+def quality_entry(findings: Sequence[QualityFinding]) -> dict[str, Any]:
+    """Return what the newest look at data quality found; of single findings those that are not in order."""
+    odd = [f for f in findings if f.verdict != QualityVerdict.OK]
+    odd.sort(key=lambda f: (f.verdict != QualityVerdict.BREACH, -f.ratio))
+    return {
+        "checks": len(findings),
+        "breaches": sum(f.verdict == QualityVerdict.BREACH for f in findings),
+        "findings": [
+            {
+                "kind": str(f.kind), "side": f.side or None, "column": f.name or None, "verdict": str(f.verdict),
+                "observed": finite(f.observed), "expected": finite(f.expected), "threshold": finite(f.threshold),
+                "rows": f.window_rows, "window": {"start": iso(f.window[0]), "end": iso(f.window[1])},
+                "reason": f.reason,
+            }
+            for f in odd[:_MOST_FINDINGS]
+        ],
+    }  # fmt: skip
+
+
+def multivariate_entry(found: MultivariateDrift | None) -> dict[str, Any] | None:
+    """Return what the newest look at all inputs together found."""
+    if found is None:
+        return None
+    return {
+        "verdict": str(found.verdict),
+        "auc": finite(found.auc),
+        "z": finite(found.z),
+        "columns": found.columns,
+        "rows": found.window_rows,
+        "training_rows": found.training_rows,
+        "window": {"start": iso(found.window[0]), "end": iso(found.window[1])},
+        "reason": found.reason,
     }
 
 

@@ -14,11 +14,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row
 
 from driftline.monitor.drift.movement import ColumnPicture, picture_of
+from driftline.monitor.growing_windows import growing_windows
 from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
-from driftline.store.profile_levels import MINUTE, floor
-from driftline.store.reads import window_profile
-from driftline.store.records import Arm
+from driftline.store.records import MICROSECONDS, Arm
 from driftline.store.references import reference_by_id
 
 _KEPT = 4  # of judgements, and of references: those of a thousand columns take megabytes
@@ -50,12 +49,11 @@ class Pictures:
             return {}
         with self._lock:
             reference = self._reference(connection, rows[0].reference_id)
-            starts = {row.window_start: floor(row.window_start, MINUTE) for row in rows}
-            windows = self._summed(connection, rows[0], reference, sorted(set(starts.values()), reverse=True))
+            windows = self._summed(connection, rows[0], reference, {_seconds(row) for row in rows})
             profiled = {(p.column.side, p.column.name): p for p in reference.profiled}
             return {
                 (row.side, row.column_name): picture_of(
-                    profiled[row.side, row.column_name], reference, windows[starts[row.window_start]]
+                    profiled[row.side, row.column_name], reference, windows[_seconds(row)]
                 )
                 for row in rows
                 if (row.side, row.column_name) in profiled
@@ -69,21 +67,21 @@ class Pictures:
         return found
 
     def _summed(
-        self, connection: Connection, row: Row[Any], reference: Reference, starts: list[int]
+        self, connection: Connection, row: Row[Any], reference: Reference, spans: set[int]
     ) -> dict[int, Profile]:
-        """Return the windows by their starts, which come latest first."""
+        """Return the windows by their spans in seconds."""
         key = (row.model_version_id, row.reference_id, row.arm, row.window_end)
         known = self._windows.get(key, {})
-        if not set(starts) <= known.keys():
-            wanted = sorted(set(starts) | known.keys(), reverse=True)
-            total, end, known = reference.empty_profile(), row.window_end, {}
-            for start in wanted:
-                total += window_profile(
-                    connection, row.model_version_id, row.reference_id, reference, Arm(row.arm), start, end
-                )
-                known[start], end = total + reference.empty_profile(), start
+        if not spans <= known.keys():
+            in_force = row.reference_id, reference
+            wanted = spans | known.keys()
+            known = growing_windows(connection, row.model_version_id, in_force, Arm(row.arm), wanted, row.window_end)
         _remember(self._windows, key, known)
         return known
+
+
+def _seconds(row: Row[Any]) -> int:
+    return int(row.window_end - row.window_start) // MICROSECONDS
 
 
 def _remember(kept: OrderedDict[K, V], key: K, value: V) -> None:

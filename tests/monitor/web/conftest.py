@@ -1,5 +1,5 @@
 """Fixtures of the pages' tests."""
 
-from site_rig import serve, site
+from site_rig import locked, serve, site
 
-__all__ = ["serve", "site"]
+__all__ = ["locked", "serve", "site"]
