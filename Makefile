@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ROOMS := store scorer monitor cli migrations dashboards alerts
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: setup servers demo test lint format check bench torture compatibility flavors spark clean constraints
+.PHONY: setup servers demo test lint format check bench torture compatibility flavors spark datadog clean constraints
 
 setup: $(STAMP)
 
@@ -26,7 +26,7 @@ demo: setup
 	$(BIN)/driftline demo
 
 test: setup servers
-	$(PYTEST) -n 2 --dist loadfile -m "not slow and not flavors and not spark"
+	$(PYTEST) -n 2 --dist loadfile -m "not slow and not flavors and not spark and not datadog"
 
 # The long fault suite.
 torture: setup servers
@@ -44,6 +44,10 @@ flavors: servers
 spark:
 	./tests/install_servers.sh spark
 	PYTHON=$(PYTHON) ./tests/spark/run.sh
+
+# The Datadog Agent's own check on our metrics, in an environment of its own.
+datadog:
+	PYTHON=$(PYTHON) ./tests/datadog/run.sh
 
 format: setup
 	$(BIN)/ruff format .
@@ -65,7 +69,7 @@ bench: setup servers
 	for script in benchmarks/*.py benchmarks/*/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) .compat .flavors .spark .typecheck build dist *.egg-info driftline-demo driftline-data
+	rm -rf $(VENV) .compat .flavors .spark .datadog .typecheck build dist *.egg-info driftline-demo driftline-data
 
 # Freeze what was just tested; no download addresses in it.
 constraints:

@@ -64,6 +64,7 @@ DRIFTED = {
 }
 STEADY = {
     "driftline_monitor_job_interval_seconds": 300.0,
+    "driftline_scorer_registry_interval_seconds": 30.0,
     "driftline_monitor_feature_drift_score": 0.04,
     "driftline_monitor_feature_drift_threshold": 0.1,
     "driftline_monitor_prediction_drift_threshold": 0.1,
@@ -105,7 +106,7 @@ def _family(metric: CataloguedMetric, at: float, drifted: bool) -> Metric:
         if isinstance(family, HistogramMetricFamily):
             answered = float(int(at) % 1_000_000)
             shares = [min(1.0, (i + 1) / 6) for i in range(len(BUCKETS))]
-            bounds = [(str(b), answered * s) for b, s in zip(BUCKETS, shares, strict=True)]
+            bounds = [(str(b), float(round(answered * s))) for b, s in zip(BUCKETS, shares, strict=True)]
             family.add_metric(row, [*bounds, ("+Inf", answered)], sum_value=answered * 0.03)
         else:
             family.add_metric(row, _value(metric, at, drifted))
