@@ -1,6 +1,8 @@
 """What the documents under ``/api`` say."""
 
+import re
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import orjson
 import pytest
@@ -200,3 +202,13 @@ def test_times_in_documents_are_iso_in_utc(site: Site) -> None:
     model = site.get("/api/models/churn").json()
     for at in (model["at"], model["trained_at"], model["window"]["end"], model["scores"]["points"][0]["at"]):
         assert iso(round(datetime.fromisoformat(at).timestamp() * 1e6)) == at
+
+
+def test_every_key_of_the_documents_is_told_in_the_docs(site: Site) -> None:
+    told = set(re.findall(r"`([a-z0-9_]+)`", (Path(__file__).parents[3] / "docs" / "status-page.md").read_text()))
+    fleet, model = site.get("/api").json(), site.get("/api/models/fraud%2Fcards").json()
+    column = site.get("/api/models/fraud%2Fcards/columns/income").json()
+    documents = [fleet, fleet["models"][0], fleet["jobs"]["drift"], fleet["models"][0]["traffic"], model, column]
+    documents += [model["columns"][0], column["picture"], column["window"], fleet["paging"], model["scores"]]
+    for document in documents:
+        assert set(document) <= told
