@@ -31,7 +31,7 @@ def coerced_findings(
     names = {c.column_name: c.name for c in version.columns}
     found = []
     for column_name, coercion, cells in counted:
-        observed = min(1.0, cells / max(rows, 1))
+        observed = min(1.0, int(cells) / max(rows, 1))
         said = (
             f"{percent(observed)} of the cells were {coercion}, which MLflow converts without a word; "
             f"a breach from {percent(settings.min_share)}"

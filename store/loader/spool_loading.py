@@ -24,6 +24,7 @@ from driftline.store.engine import writing
 from driftline.store.errors import SpoolError
 from driftline.store.failures import describe, is_store_trouble
 from driftline.store.loader.batch_rows import BodyPolicy, Parsers, Prepared, Refused, prepare, write
+from driftline.store.loader.coerced_rows import add_coerced
 from driftline.store.loader.settings import LoaderSettings
 from driftline.store.prediction_tables import ModelVersion, ensure_model_version
 from driftline.store.profile_rows import ProfileRows, lock_loading
@@ -157,6 +158,7 @@ class SpoolLoading:
             owners = part.parsed.owners
             batch = part.invocations
             self._profiles.add(connection, version, columns, batch.received_at[owners], batch.arm[owners])
+            add_coerced(connection, version.id, self._meta.uuid, part)
             report += LoadReport(records=len(batch), rows=len(owners))
         for letter in refused:
             report += self._quarantine(connection, letter.record, "unreadable", letter.error)

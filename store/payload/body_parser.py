@@ -6,8 +6,9 @@ functions (``mlflow_rows``), one body at a time. Both give the same cells.
 
 import itertools
 import operator
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import orjson
 from numpy.typing import NDArray
 
 from driftline.store.payload.answers import AnswerRows
+from driftline.store.payload.coercions import Coercion, count_coercions
 from driftline.store.payload.fast_rows import FastRows, Row, fast_column
 from driftline.store.payload.json_template import JsonTemplate
 from driftline.store.payload.mlflow_rows import MlflowRows
@@ -78,15 +80,19 @@ class BodyParser:
             unusual.extend(sorted(refused))
             parts.append(part)
             owned.append(owners)
+        coerced: dict[int, Counter[Coercion]] = {}
         for i in unusual:
             try:
                 part, rows = self._unusual(content_types[i], requests[i], responses[i])
+                found = self._coerced(content_types[i], requests[i])
             except Exception as error:  # a body that was answered is never worth less than its invocation
                 errors[i] = reason(error)
                 continue
             parts.append(part)
             owned.append(np.full(rows, i, np.int64))
-        return ParsedBatch.joined(parts, owned, errors, codes)
+            if found:
+                coerced[i] = found
+        return replace(ParsedBatch.joined(parts, owned, errors, codes), coerced=coerced)
 
     def _fast_cells(
         self, ids: list[int], requests: Sequence[bytes], responses: Sequence[bytes], unusual: list[int]
@@ -186,6 +192,15 @@ class BodyParser:
                 return part, cells.owners, refused
             refused |= odd
             cells = cells.without(odd)
+
+    def _coerced(self, content_type: bytes, request: bytes) -> Counter[Coercion]:
+        """Return the cells that MLflow converted; in CSV and Parquet it is told no types, or other ones."""
+        if not content_type.startswith(_JSON):
+            return Counter()
+        try:
+            return count_coercions(self._inputs, loads(request))
+        except (ValueError, RecursionError):  # MLflow could read it: its rows are worth more than this count
+            return Counter()
 
     def _unusual(self, content_type: bytes, request: bytes, response: bytes) -> tuple[dict[str, Column], int]:
         columns, rows, wrapped = self._mlflow.columns(content_type, request)

@@ -1,6 +1,7 @@
 """The prediction rows of a batch of invocations, whichever way they were read."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -9,6 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from driftline.store.payload.coercions import Coercion
 from driftline.store.payload.typed_cells import CellMismatch, Column
 
 
@@ -22,6 +24,7 @@ class ParsedBatch:
         row_index: for each row, its place in its request.
         errors: position of an invocation -> why it has no rows although its answer was 2xx.
         error_codes: position -> MLflow's ``error_code`` of an answer that was not.
+        coerced: position -> cells that MLflow converted without a word (``coercions``).
     """
 
     columns: dict[str, Column]
@@ -29,6 +32,7 @@ class ParsedBatch:
     row_index: NDArray[np.int32]
     errors: dict[int, str] = field(default_factory=dict)
     error_codes: dict[int, str] = field(default_factory=dict)
+    coerced: dict[int, Counter[Coercion]] = field(default_factory=dict)
 
     @classmethod
     def joined(
