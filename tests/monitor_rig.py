@@ -33,7 +33,7 @@ with warnings.catch_warnings():  # MLflow's modules warn of each other's type hi
     import mlflow.pyfunc.scoring_server
     import mlflow.sklearn
     from mlflow.models import infer_signature
-    from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
+    from mlflow.tracking._tracking_service.utils import _artifact_repos_cache, _use_tracking_uri
 
 MINUTE_US = 60_000_000
 COLUMNS = ["age", "income", "tenure"]
@@ -75,9 +75,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """Train and register the model once."""
     folder = tmp_path_factory.mktemp("template") / "mlflow"
     folder.mkdir()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.sqlite'}")
-    mlflow.create_experiment("training", artifact_location=str(folder / "artifacts"))
-    return Template(folder, register("tiny"))
+    with _use_tracking_uri(f"sqlite:///{folder / 'mlflow.sqlite'}"):
+        mlflow.create_experiment("training", artifact_location=str(folder / "artifacts"))
+        return Template(folder, register("tiny"))
 
 
 def register(name: str, *, signed: bool = True, width: str = "float64") -> TinyModel:
@@ -100,7 +100,7 @@ def register(name: str, *, signed: bool = True, width: str = "float64") -> TinyM
 
 
 @pytest.fixture
-def tracking(template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> mlflow.MlflowClient:
+def tracking(template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[mlflow.MlflowClient]:
     """A client of this test's own MLflow, which holds the model ``tiny`` in version 1."""
     folder = tmp_path / "mlflow"
     shutil.copytree(template.folder, folder)
@@ -115,8 +115,8 @@ def tracking(template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     uri = f"sqlite:///{folder / 'mlflow.sqlite'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.chdir(tmp_path)
-    mlflow.set_tracking_uri(uri)
-    return mlflow.MlflowClient()
+    with _use_tracking_uri(uri):  # ends with the test, whatever the test sets
+        yield mlflow.MlflowClient()
 
 
 @pytest.fixture

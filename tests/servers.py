@@ -1,5 +1,7 @@
 """Real servers for tests: found on the machine, started on loopback, stopped by their pid."""
 
+import fcntl
+import functools
 import os
 import shutil
 import socket
@@ -7,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +30,41 @@ def require(*names: str, folders: tuple[str, ...] = ()) -> Path:
     pytest.skip(message)
 
 
+_PORTS = range(20_000, 32_000)  # below those that connections are made from and that are given where none is asked for
+
+
+class _Ports:
+    """Ports for servers that tests start; one is given to one process at a time, and by that only once.
+
+    A process claims a port by a lock on the byte of that number in a file, which the kernel releases at its end.
+    """
+
+    def __init__(self) -> None:
+        claims = Path(tempfile.gettempdir()) / f"driftline-test-ports-{os.getuid()}"
+        self._claims = os.open(claims, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        start = os.getpid() * 97 % len(_PORTS)
+        self._untried = iter([*_PORTS[start:], *_PORTS[:start]])
+
+    def take(self) -> int:
+        for port in self._untried:
+            try:
+                fcntl.lockf(self._claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            except OSError:
+                continue
+            with socket.socket() as listener, suppress(OSError):
+                listener.bind(("127.0.0.1", port))
+                return port
+        raise AssertionError("no port is left")
+
+
+@functools.cache
+def _ports(pid: int) -> _Ports:
+    return _Ports()
+
+
 def free_port() -> int:
-    """Return a port of loopback that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Return a port of loopback on which nothing listens and that no other caller is given."""
+    return _ports(os.getpid()).take()
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 30, every: float = 0.05, what: str = "") -> None:

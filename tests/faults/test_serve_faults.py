@@ -66,11 +66,12 @@ def test_a_killed_loader_is_started_again_and_stores_everything_once(
 ) -> None:
     before = set(stored(engine))
     with scoring(server) as clients:
-        time.sleep(0.3)
+        servers.wait_until(lambda: clients.answered and loader_of(server))
         first = loader_of(server)
         assert first is not None
+        answered = len(clients.answered)
         os.kill(first, signal.SIGKILL)
-        time.sleep(0.5)
+        servers.wait_until(lambda: len(clients.answered) > answered + 20, what="answers stopped")
     assert (clients.failed, clients.refused) == (0, 0)
     settled(engine, server)
     assert loader_of(server) not in (None, first)
@@ -82,14 +83,14 @@ def test_a_disk_that_freezes_delays_no_answer(
 ) -> None:
     before = set(stored(engine))
     with scoring(server) as clients:
-        time.sleep(0.3)
+        servers.wait_until(lambda: len(clients.answered) > 20)
         since = time.monotonic()
-        freezing = disk.freeze(1.5)
+        freezing = disk.freeze(4.0)
         assert freezing.wait(20) == 0
         frozen = [took for begin, took in clients.seconds if begin >= since]
     assert (clients.failed, clients.refused) == (0, 0)
     assert len(frozen) > 50
-    assert max(frozen) < 1.0, "an answer waited for the disk"
+    assert max(frozen) < 3.0, "an answer waited for the disk"
     settled(engine, server)
     note(check(engine, clients, before))
 
@@ -201,7 +202,7 @@ def test_a_full_disk_stops_no_answer_drops_are_counted_and_capture_goes_on_when_
                 servers.wait_until(lambda: stored(engine).keys() - before, what="capture does not go on")
                 time.sleep(0.5)
             assert (clients.failed, clients.refused) == (0, 0)
-            assert clients.slowest(since) < 3.0
+            assert clients.slowest(since) < 10.0
             found = settled(engine, server)
             assert found.dropped.keys() <= {"disk_full", "ring_full"}
             assert server.stop() == 0
