@@ -21,6 +21,7 @@ def drift_dashboard() -> dashboard.Dashboard:
         "Does it drift, and on how much data?": _verdict(),
         "Which columns?": _columns(),
         "How did this column move?": _column(),
+        "Do the inputs drift together, and are the data sound?": _together(),
         "How much weight has the verdict?": _window(),
     }
     return board(
@@ -209,5 +210,34 @@ def _window() -> list[Panel]:
             "short",
             (f"max by (state) (driftline_monitor_features{{{MODEL}}})", "{{state}}"),
             span=6,
+        ),
+    ]
+
+
+def _together() -> list[Panel]:
+    score = f"max by (model_version) (driftline_monitor_multivariate_drift_score{{{VERSION}}})"
+    return [
+        lines(
+            "Live and training rows told apart",
+            "AUC of a classifier that sees all inputs together: 0.5 is chance; well above it with no drifted column "
+            "means that the relation between columns changed. Judged every hour.",
+            "none",
+            (score, "v{{model_version}}"),
+            span=8,
+        ),
+        lines(
+            "Findings on data quality",
+            "Columns in breach by kind; the status page names them. Judged every hour.",
+            "short",
+            (f"max by (kind) (driftline_monitor_quality_breaches{{{VERSION}}})", "{{kind}}"),
+            span=8,
+        ),
+        lines(
+            "Rows an hour against the usual",
+            "In the last whole hour, and in the same hour of past weeks.",
+            "short",
+            (f"max by (dataset) (driftline_monitor_hour_rows{{{VERSION}}})", "{{dataset}}"),
+            limit_in="^usual",
+            span=8,
         ),
     ]

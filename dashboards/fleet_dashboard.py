@@ -43,9 +43,9 @@ def _now() -> list[Panel]:
         number("Rows scored per second", "All models and versions.", "rowsps", (f"sum({ROWS})", "rows")),
         number(
             "Alerts firing",
-            "Of driftline, on these models or on none. Alertmanager may mute some of them.",
+            "All of driftline's but the dead man's switch, which always fires. Alertmanager may mute some of them.",
             "short",
-            ('count(ALERTS{alertname=~"Driftline.*",alertstate="firing"})', "alerts"),
+            ('count(ALERTS{alertname=~"Driftline.*",alertstate="firing",severity!="none"})', "alerts"),
             red_from=1,
             empty="0",
         ),

@@ -23,9 +23,10 @@ def job_panels() -> list[Panel]:
         ),
         lines(
             "Runs by result",
-            "insufficient_data: too few rows for a verdict, which is no fault.",
+            "All jobs together, and failures by job. insufficient_data: too few rows for a verdict, which is no fault.",
             "cpm",
-            (f"60 * sum by (check, result) (rate({runs}[$__rate_interval]))", "{{check}} {{result}}"),
+            (f"60 * sum by (result) (rate({runs}[$__rate_interval]))", "{{result}}"),
+            (f'60 * sum by (check) (rate({runs}{{result="error"}}[$__rate_interval]))', "error of {{check}}"),
             span=6,
         ),
         lines(

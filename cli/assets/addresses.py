@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 from driftline.store.errors import ConfigurationError
 
 WEBHOOKS = "http://localhost:9099"
+HEARTBEAT = f"{WEBHOOKS}/heartbeat"  # the dead man's switch goes to a service that misses it, never to people
 _TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/\[\]%-]+")
 _WEBHOOK_BLOCK = re.compile(
-    rf"^( *)webhook_configs:\n(?:\1(?: +|- ).*\n)*?\1 *- url: {WEBHOOKS}/.*\n(?:\1 +.*\n)*", re.M
+    rf"^( *)webhook_configs:\n(?:\1(?: +|- ).*\n)*?\1 *- url: {WEBHOOKS}/(?!heartbeat).*\n(?:\1 +.*\n)*", re.M
 )
 
 
@@ -38,7 +39,8 @@ class Addresses:
         prometheus_url, alertmanager_url: that Grafana asks.
         grafana_url, monitor_url: that people open from a notification.
         webhook_url: base of the receivers' addresses; None: notifications lead nowhere yet.
-        slack: in the place of the webhooks.
+        slack: in the place of the webhooks, but for the heartbeat.
+        heartbeat_url: that the dead man's switch calls; None: ``webhook_url`` with ``/heartbeat``.
         scorer_token_file, monitor_token_file: files with the bearer token that the metrics ask for.
     """
 
@@ -51,6 +53,7 @@ class Addresses:
     monitor_url: str = "http://localhost:9108"
     webhook_url: str | None = None
     slack: Slack | None = None
+    heartbeat_url: str | None = None
     scorer_token_file: Path | None = None
     monitor_token_file: Path | None = None
 
@@ -58,8 +61,8 @@ class Addresses:
         for target in (*self.scorers, self.monitor, self.alertmanager):
             if not _TARGET.fullmatch(target):
                 raise ConfigurationError(f"a target should be HOST:PORT, found {target!r}: correct the flag")
-        urls = (self.prometheus_url, self.alertmanager_url, self.grafana_url, self.monitor_url, self.webhook_url)
-        for url in urls:
+        shown = (self.prometheus_url, self.alertmanager_url, self.grafana_url, self.monitor_url)
+        for url in (*shown, self.webhook_url, self.heartbeat_url):
             if url is not None:
                 _require_plain(url)
 
@@ -90,6 +93,8 @@ class Addresses:
         urls = {shipped: url.rstrip("/") for shipped, url in table.items() if shipped.startswith("http")}
         if self.webhook_url:
             urls[WEBHOOKS] = self.webhook_url.rstrip("/")
+        if self.heartbeat_url:
+            urls[HEARTBEAT] = self.heartbeat_url
         return table | urls
 
 

@@ -44,6 +44,7 @@ def assets() -> None:
     help="Alertmanager, as Prometheus and Grafana reach it.",
 )
 @click.option("--webhook-url", help="Where notifications go: URL/page, URL/platform, URL/model-team.")
+@click.option("--heartbeat-url", help="What the dead man's switch calls.  [default: the webhooks' URL/heartbeat]")
 @click.option("--slack-channel", metavar="#CHANNEL", help="Where notifications go in place of the webhooks.")
 @click.option("--slack-url-file", type=_FILE, help="File on Alertmanager's host that holds Slack's webhook address.")
 @click.option("--scorer-token-file", type=_FILE, help="File on Prometheus' host with the scorers' bearer token.")
@@ -58,6 +59,7 @@ def export(
     prometheus_url: str,
     alertmanager: str,
     webhook_url: str | None,
+    heartbeat_url: str | None,
     slack_channel: str | None,
     slack_url_file: Path | None,
     scorer_token_file: Path | None,
@@ -79,6 +81,7 @@ def export(
         grafana_url=grafana_url,
         monitor_url=monitor_url,
         webhook_url=webhook_url,
+        heartbeat_url=heartbeat_url,
         slack=_slack(slack_channel, slack_url_file),
         scorer_token_file=scorer_token_file,
         monitor_token_file=monitor_token_file,
@@ -89,7 +92,7 @@ def export(
     for path in done.removed:
         click.echo(f"removed {folder / path}, which is not shipped any more")
     click.echo(f"{len(done.written)} files written, {len(done.unchanged)} as they should be already")
-    click.echo(_next_steps(folder, receives=bool(webhook_url or slack_channel)))
+    click.echo(_next_steps(folder, addresses))
 
 
 def _slack(channel: str | None, url_file: Path | None) -> Slack | None:
@@ -98,7 +101,7 @@ def _slack(channel: str | None, url_file: Path | None) -> Slack | None:
     return Slack(channel, url_file) if channel and url_file else None
 
 
-def _next_steps(folder: Path, *, receives: bool) -> str:
+def _next_steps(folder: Path, addresses: Addresses) -> str:
     steps = [
         f"check:        promtool check config {folder}/prometheus/prometheus.yml",
         f"              amtool check-config {folder}/alertmanager/alertmanager.yml",
@@ -107,6 +110,8 @@ def _next_steps(folder: Path, *, receives: bool) -> str:
         f"Grafana:      {folder}/grafana/provisioning to /etc/grafana/provisioning, "
         f"{folder}/grafana/dashboards to /etc/grafana/dashboards",
     ]
-    if not receives:
+    if not (addresses.webhook_url or addresses.slack):
         steps.append("Notifications lead nowhere yet: give --webhook-url, or --slack-channel and --slack-url-file")
+    if not (addresses.webhook_url or addresses.heartbeat_url):
+        steps.append("The dead man's switch calls nobody yet: give --heartbeat-url")
     return "\n".join(["next:", *(f"  {step}" for step in steps)])

@@ -28,7 +28,12 @@ __all__ = ["sqlite_context", "template", "tiny", "tracking"]
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(180)]
 SHIFTED = rows(50, seed=3, income=3.0).to_dict(orient="split", index=False)
 MOST_SERIES = 20
-WITHOUT_DATA = {"driftline-pipeline: Quarantined A": "no record was quarantined; the panel says 0"}
+MAY_BE_EMPTY = {
+    "driftline-pipeline: Quarantined A": "no record was quarantined; the panel says 0",
+    "driftline-drift: Live and training rows told apart A": "judged every hour, on as many rows",
+    "driftline-drift: Findings on data quality A": "judged every hour",
+    "driftline-drift: Rows an hour against the usual A": "there is no whole hour yet",
+}
 
 
 @contextmanager
@@ -51,7 +56,7 @@ def monitor(context: JobContext) -> Iterator[int]:
 
 def configuration(folder: Path, scorer: int, monitor: int) -> Path:
     """Write a configuration that scrapes both each second; one alert always fires, so that boards can show it."""
-    rule = {"alert": "DriftlineAlways", "expr": "vector(1)", "labels": {"model_name": "tiny", "severity": "none"}}
+    rule = {"alert": "DriftlineAlways", "expr": "vector(1)", "labels": {"model_name": "tiny", "severity": "info"}}
     (folder / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "always", "rules": [rule]}]}))
     jobs = {"driftline-scorer": scorer, "driftline-monitor": monitor}
     scrapes = [{"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]} for job, port in jobs.items()]
@@ -73,9 +78,9 @@ def empty(prometheus: servers.Prometheus, boards: dict[str, dict[str, Any]]) -> 
         for where, expression in board_queries.expressions(board).items():
             samples = prometheus.query(board_queries.filled(expression, "tiny"))
             assert len(samples) <= MOST_SERIES, where
-            if f"{uid}: {where}" in WITHOUT_DATA:
-                assert not samples, where
-            elif all(math.isnan(float(sample["value"][1])) for sample in samples):
+            if f"{uid}: {where}" in MAY_BE_EMPTY:
+                continue
+            if all(math.isnan(float(sample["value"][1])) for sample in samples):
                 found.append(f"{uid}: {where}")
     return found
 

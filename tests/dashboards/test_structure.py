@@ -21,7 +21,7 @@ OUTSIDE_THE_CATALOGUE: dict[str, set[str]] = {
     "up": BY_PROMETHEUS,
     "scrape_duration_seconds": BY_PROMETHEUS,
     "scrape_samples_post_metric_relabeling": BY_PROMETHEUS,
-    "ALERTS": {"alertname", "alertstate", "model_name"},
+    "ALERTS": {"alertname", "alertstate", "model_name", "severity"},
 }
 BY_GRAFANA = {"__rate_interval", "__range", "__all", "__data", "__field", "__url_time_range"}
 SELECTED = re.compile(r"\b(driftline_\w+|scrape_\w+|up|ALERTS)\b(?:\{([^}]*)\})?")
@@ -30,7 +30,7 @@ BOARDS = {"driftline-fleet", "driftline-model", "driftline-drift", "driftline-pi
 
 def rules() -> list[dict[str, Any]]:
     document = yaml.safe_load((ROOT / "alerts" / "driftline.rules.yml").read_text())
-    return [rule for group in document["groups"] for rule in group["rules"]]
+    return [rule for group in document["groups"] for rule in group["rules"] if "alert" in rule]
 
 
 def links(board: dict[str, Any]) -> list[str]:

@@ -1,11 +1,12 @@
 """The user's addresses take the place of the shipped ones: all of them, once, and never a secret."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from driftline.cli.assets.addresses import WEBHOOKS, Addresses, Slack
+from driftline.cli.assets.addresses import HEARTBEAT, WEBHOOKS, Addresses, Slack
 from driftline.cli.assets.export import filled, shipped_files
 from driftline.store.errors import ConfigurationError
 
@@ -48,16 +49,43 @@ def test_without_a_receiver_the_webhooks_stay_as_shipped() -> None:
     assert WEBHOOKS in filled(Addresses().put_into)["alertmanager/alertmanager.yml"]
 
 
+def receivers(text: str) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in yaml.safe_load(text)["receivers"]}
+
+
 def test_slack_takes_the_place_of_every_webhook_and_its_secret_stays_in_its_file() -> None:
     mine = Addresses(slack=Slack("#models", Path("/run/secrets/slack")))
-    before = yaml.safe_load(shipped_files()["alertmanager/alertmanager.yml"])["receivers"]
-    after = yaml.safe_load(filled(mine.put_into)["alertmanager/alertmanager.yml"])["receivers"]
-    assert [each["name"] for each in after] == [each["name"] for each in before]
-    for old, new in zip(before, after, strict=True):
-        assert "webhook_configs" not in new
-        if "webhook_configs" in old:
-            (slack,) = new["slack_configs"]
-            assert (slack["channel"], slack["api_url_file"]) == ("#models", "/run/secrets/slack")
+    shipped = shipped_files()["alertmanager/alertmanager.yml"]
+    before, after = receivers(shipped), receivers(mine.put_into(shipped))
+    assert list(after) == list(before)
+    for name, old in before.items():
+        if "webhook_configs" not in old or old["webhook_configs"][0]["url"] == HEARTBEAT:
+            assert after[name] == old
+            continue
+        assert "webhook_configs" not in after[name]
+        (slack,) = after[name]["slack_configs"]
+        assert (slack["channel"], slack["api_url_file"]) == ("#models", "/run/secrets/slack")
+
+
+def test_the_heartbeat_goes_to_its_own_address_and_never_to_slack() -> None:
+    config = f"""
+receivers:
+  - name: page
+    webhook_configs:
+      - url: {WEBHOOKS}/page
+        send_resolved: false
+  - name: heartbeat
+    webhook_configs:
+      - url: {HEARTBEAT}
+        send_resolved: false
+"""
+    slack = Slack("#models", Path("/run/secrets/slack"))
+    after = receivers(Addresses(slack=slack, heartbeat_url="https://beat.example.org/x").put_into(config))
+    assert "slack_configs" in after["page"]
+    assert "webhook_configs" not in after["page"]
+    assert after["heartbeat"]["webhook_configs"] == [{"url": "https://beat.example.org/x", "send_resolved": False}]
+    alone = receivers(Addresses(webhook_url="https://hooks.example.org/").put_into(config))
+    assert alone["heartbeat"]["webhook_configs"][0]["url"] == "https://hooks.example.org/heartbeat"
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_real_servers_load_what_was_exported(run: Run, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "nowhere" not in done.stdout
+    assert "dead man's switch calls nobody" in done.stdout
     prometheus = tmp_path / "out" / "prometheus" / "prometheus.yml"
     alertmanager = tmp_path / "out" / "alertmanager" / "alertmanager.yml"
     assert f"promtool check config {prometheus.relative_to(tmp_path)}" in done.stdout
@@ -81,7 +82,9 @@ def test_files_changed_by_hand_are_one_line_and_an_exit_code(run: Run, tmp_path:
 
 
 def test_without_a_receiver_it_says_that_notifications_lead_nowhere(run: Run) -> None:
-    assert "Notifications lead nowhere yet" in run().stdout
+    said = run().stdout
+    assert "Notifications lead nowhere yet" in said
+    assert "dead man's switch calls nobody" in said
 
 
 def test_half_of_slack_is_refused(run: Run) -> None:
