@@ -14,6 +14,7 @@ from driftline.monitor.drift.ranking import ranked
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.drift.verdict import ColumnDrift, Verdict
 from driftline.monitor.drift.windows import span_name
+from driftline.monitor.growing_windows import growing_windows
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
@@ -105,15 +106,11 @@ def judge_windows(
         by span in seconds and column name.
     """
     reference_id, reference = in_force
-    profiles: dict[int, Profile] = {}
-    total, end = reference.empty_profile(), pace.now_us
-    for span in settings.spans():  # rising: each window is the one before and what came earlier
-        start = _minute(pace.now_us - span * MICROSECONDS)
-        total += window_profile(connection, version.id, reference_id, reference, arm, start, end)
-        profiles[span], end = total + reference.empty_profile(), start
+    profiles = growing_windows(connection, version.id, in_force, arm, settings.spans(), pace.now_us)
     compared = compare_windows(reference, profiles, settings, interval_seconds=pace.interval_seconds, past=pace.past)
-    window = (end, pace.now_us)
-    judged = Judgement(version, arm, reference_id, reference, window, total.row_count, compared.columns, profiles)
+    longest = max(profiles)
+    window, rows = (_minute(pace.now_us - longest * MICROSECONDS), pace.now_us), profiles[longest].row_count
+    judged = Judgement(version, arm, reference_id, reference, window, rows, compared.columns, profiles)
     return judged, compared.scores
 
 
