@@ -62,6 +62,7 @@ lint: setup
 	cd .typecheck && ../$(BIN)/mypy --config-file ../pyproject.toml -p driftline
 	$(BIN)/lint-imports
 	$(BIN)/python -m driftline.dashboards.build --check
+	$(BIN)/python -m driftline.alerts.build --check
 
 check: lint test
 

@@ -172,8 +172,11 @@ class MonitorCollector(Collector):
             self._verdict(page, "feature", row, feature)
             page.set("feature_missing_ratio", row.missing_share, dataset="current", **feature)
             page.set("feature_missing_ratio", row.reference_missing_share, dataset="reference", **feature)
-            page.set("feature_unexpected_ratio", row.out_of_range_share, kind="out_of_range", **feature)
-            page.set("feature_unexpected_ratio", row.unseen_share, kind="unseen_category", **feature)
+            if row.score is not None:  # times are not judged and always move on; a few rows say nothing about shares
+                # Of a text, which has a length too, the rare values were never kept: there the unseen is no news.
+                unseen = row.unseen_share if row.out_of_range_share is None else None
+                page.set("feature_unexpected_ratio", row.out_of_range_share, kind="out_of_range", **feature)
+                page.set("feature_unexpected_ratio", unseen, kind="unseen_category", **feature)
 
     def _outputs(self, page: _Page, status: VersionStatus, labels: dict[str, str]) -> None:
         for row in self._shown(status, "output"):

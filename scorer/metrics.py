@@ -114,6 +114,8 @@ class ScorerCollector(Collector):
         yield self._family("model_swaps_total", results)
         asked = self._registry.last_success_us
         yield self._family("registry_last_success_timestamp_seconds", [({}, _seconds(asked))] if asked else [])
+        interval = [({}, self._registry.poll_seconds)] if asked else []
+        yield self._family("registry_interval_seconds", interval)
 
     def _about_versions(self, versions: Mapping[tuple[str, str], Totals]) -> Iterator[Metric]:
         yield self._histogram(

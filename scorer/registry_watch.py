@@ -60,7 +60,7 @@ class RegistryWatch:
         self._board = board
         self._reports = reports
         self._events = events
-        self._poll_seconds = poll_seconds
+        self.poll_seconds = poll_seconds
         self._moving = [rollout for rollout in rollouts if poll_seconds and may_move(rollout.uri)]
         self.last_success_us = now_us() if self._moving else 0
         self._away = False
@@ -79,7 +79,7 @@ class RegistryWatch:
             thread.join(_FAREWELL_SECONDS)
 
     def _run(self) -> None:
-        poll_at = time.monotonic() + self._poll_seconds
+        poll_at = time.monotonic() + self.poll_seconds
         while not self._stop.is_set():
             try:
                 for report in self._reports.receive(_LOOK_SECONDS):
@@ -87,7 +87,7 @@ class RegistryWatch:
                         rollout.take(report, time.monotonic())
                 if self._moving and time.monotonic() >= poll_at:
                     self.poll()
-                    poll_at = time.monotonic() + self._poll_seconds
+                    poll_at = time.monotonic() + self.poll_seconds
                 self.advance()
             except Exception:  # what serves goes on; the next look may go better
                 _log.exception("following the registry failed")

@@ -65,6 +65,7 @@ DRIFTED = {
 STEADY = {
     "driftline_monitor_job_interval_seconds": 300.0,
     "driftline_scorer_registry_interval_seconds": 30.0,
+    "driftline_scorer_tee_dropped_records_total": 0.0,
     "driftline_monitor_feature_drift_score": 0.04,
     "driftline_monitor_feature_drift_threshold": 0.1,
     "driftline_monitor_prediction_drift_threshold": 0.1,

@@ -4,9 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-
-ALERTS = Path(__file__).parents[2] / "alerts"
+from rule_cases import ALERTS, every_rule
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +14,5 @@ def alerts_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def rules() -> list[dict[str, Any]]:
-    """All alert rules, in the order of the file."""
-    document = yaml.safe_load((ALERTS / "driftline.rules.yml").read_text())
-    return [rule for group in document["groups"] for rule in group["rules"]]
+    """All alerting rules, in the order of the file."""
+    return [rule for rule in every_rule() if "alert" in rule]

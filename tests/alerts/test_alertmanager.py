@@ -4,6 +4,7 @@ import re
 import subprocess
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import servers
@@ -26,10 +27,12 @@ def test_amtool_accepts_the_configuration_and_finds_the_template(alerts_folder: 
 @pytest.mark.parametrize(
     ("receiver", "labels"),
     [
+        ("heartbeat", ["alertname=DriftlineWatchdog", "severity=none"]),
         ("page", ["alertname=X", "severity=critical", "model_name=m"]),
         ("page", ["alertname=X", "severity=critical"]),
         ("model-team", ["alertname=DriftlineDrift", "severity=warning", "model_name=m"]),
-        ("model-team", ["alertname=DriftlineDriftJobStale", "severity=warning", "model_name=m"]),
+        ("model-team", ["alertname=DriftlineJobStale", "severity=warning", "model_name=m", "check=drift"]),
+        ("platform", ["alertname=DriftlineJobStale", "severity=warning", "check=rollup"]),
         ("platform", ["alertname=DriftlineScorerDown", "severity=warning", "instance=a:9107"]),
         ("dashboard-only", ["alertname=X", "severity=info", "model_name=m"]),
     ],
@@ -38,6 +41,35 @@ def test_an_alert_goes_to_its_receiver(alerts_folder: Path, receiver: str, label
     config = alerts_folder / "alertmanager.yml"
     routed = amtool("config", "routes", "test", f"--config.file={config}", f"--verify.receivers={receiver}", *labels)
     assert routed.returncode == 0, routed.stdout + routed.stderr
+
+
+def test_every_alert_of_the_rules_has_a_receiver_for_its_severity(
+    alerts_folder: Path, rules: list[dict[str, Any]]
+) -> None:
+    config = alerts_folder / "alertmanager.yml"
+    receivers = {"critical": "page", "warning": "model-team", "info": "dashboard-only", "none": "heartbeat"}
+    found = {(rule["alert"], rule["labels"]["severity"]) for rule in rules}
+    for severity in {severity for _, severity in found}:
+        alert = next(name for name, of in sorted(found) if of == severity)
+        labels = [f"alertname={alert}", f"severity={severity}", "model_name=m"]
+        routed = amtool("config", "routes", "test", f"--config.file={config}", *labels)
+        assert routed.stdout.strip() == receivers[severity]
+
+
+def test_only_tickets_wait_for_working_hours(alerts_folder: Path) -> None:
+    config = yaml.safe_load((alerts_folder / "alertmanager.yml").read_text())
+    waiting = [route for route in config["route"]["routes"] if "active_time_intervals" in route]
+    assert {route["receiver"] for route in waiting} == {"model-team", "platform"}
+
+
+def test_inhibitions_name_alerts_that_there_are(alerts_folder: Path, rules: list[dict[str, Any]]) -> None:
+    config = yaml.safe_load((alerts_folder / "alertmanager.yml").read_text())
+    names = {rule["alert"] for rule in rules}
+    for each in config["inhibit_rules"]:
+        for matcher in each["source_matchers"] + each["target_matchers"]:
+            if found := re.fullmatch(r'alertname=~?"(.+)"', matcher):
+                for pattern in found[1].split("|"):
+                    assert [name for name in names if re.fullmatch(pattern, name)], pattern
 
 
 def test_the_receivers_shown_in_the_docs_are_accepted(alerts_folder: Path, tmp_path: Path) -> None:

@@ -1,11 +1,8 @@
-"""Drift becomes a notification: real Prometheus, real Alertmanager, a receiver on loopback."""
+"""Drift becomes a notification, and what is old news is muted: real Prometheus, real Alertmanager, a receiver."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,45 +10,16 @@ import pytest
 import requests
 import series
 import servers
-import yaml
+from alert_rig import NEVER, Receiver, receiving, shipped_alertmanager, watched
 from prometheus_client import CollectorRegistry, start_http_server
 
 pytestmark = pytest.mark.prometheus
 
 
-class Receiver:
-    """Keeps the JSON of every request by its path."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[str, dict[str, Any]]] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.received.append((self.path, json.loads(body)))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, format: str, *arguments: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-    def bodies(self, path: str) -> list[dict[str, Any]]:
-        return [body for at, body in self.received if at == path]
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    thread = threading.Thread(target=receiver.server.serve_forever)
-    thread.start()
-    yield receiver
-    receiver.server.shutdown()
-    thread.join()
-    receiver.server.server_close()
+    with receiving() as receiver:
+        yield receiver
 
 
 @pytest.fixture
@@ -65,69 +33,33 @@ def page() -> Iterator[tuple[series.Page, int]]:
     server.server_close()
 
 
-def shipped_alertmanager(alerts_folder: Path, folder: Path, receiver: Receiver) -> Path:
-    """The shipped configuration with our receiver in the place of the placeholders, and shorter waits."""
-    config = yaml.safe_load((alerts_folder / "alertmanager.yml").read_text())
-    config["route"] |= {"group_wait": "1s", "group_interval": "1s"}
-    for each in config["receivers"]:
-        for webhook in each.get("webhook_configs", []):
-            webhook["url"] = webhook["url"].replace("http://localhost:9099", receiver.url)
-        if each["name"] == "model-team":  # the texts of driftline.tmpl go out through it
-            each["slack_configs"] = [
-                {
-                    "api_url": f"{receiver.url}/slack",
-                    "channel": "#models",
-                    "title": '{{ template "driftline.title" . }}',
-                    "text": '{{ template "driftline.text" . }}',
-                }
-            ]
-    config["templates"] = [str(alerts_folder / "*.tmpl")]
-    path = folder / "alertmanager.yml"
-    path.write_text(yaml.safe_dump(config))
-    return path
-
-
-@contextmanager
-def watched(alerts_folder: Path, folder: Path, alertmanager_url: str, port: int) -> Iterator[servers.Prometheus]:
-    """Prometheus with the shipped rules, which scrapes the page each second."""
-    address = alertmanager_url.removeprefix("http://")
-    config = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": [str(alerts_folder / "driftline.rules.yml")],
-        "scrape_configs": [
-            {"job_name": "driftline-monitor", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]},
-        ],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [address]}]}]},
-    }
-    path = folder / "prometheus.yml"
-    path.write_text(yaml.safe_dump(config))
-    with servers.prometheus(folder, path) as prometheus:
-        yield prometheus
-
-
 @pytest.mark.timeout(120)
 def test_drift_becomes_a_notification_with_runbook_and_links_within_40_seconds(
-    alerts_folder: Path, tmp_path: Path, receiver: Receiver, page: tuple[series.Page, int]
+    tmp_path: Path, receiver: Receiver, page: tuple[series.Page, int]
 ) -> None:
     exporter, port = page
-    config = shipped_alertmanager(alerts_folder, tmp_path, receiver)
+    config = shipped_alertmanager(tmp_path, receiver)
     with (
         servers.alertmanager(tmp_path, config) as alertmanager,
-        watched(alerts_folder, tmp_path, alertmanager.url, port) as prometheus,
+        watched(tmp_path, alertmanager.url, {"driftline-monitor": port}) as prometheus,
     ):
         query = "driftline_monitor_drift_consecutive_windows"
         servers.wait_until(lambda: prometheus.query(query), what="the page is scraped")
-        assert not prometheus.query("ALERTS")
+        assert not prometheus.query('ALERTS{alertstate="firing",severity!="none"}')
 
         exporter.drifted, began = True, time.monotonic()
-        servers.wait_until(lambda: receiver.bodies("/model-team") and receiver.bodies("/slack"), seconds=40)
+        servers.wait_until(lambda: receiver.firing("/model-team", "DriftlineDrift"), 40, what="a notification")
+        servers.wait_until(lambda: receiver.bodies("/slack"), what="a message")
         assert time.monotonic() - began < 40
+        servers.wait_until(lambda: receiver.firing("/heartbeat", "DriftlineWatchdog"), what="the heartbeat")
 
-    alert = receiver.bodies("/model-team")[0]["alerts"][0]
-    assert alert["labels"]["alertname"] == "DriftlineDrift"
+    alert = receiver.firing("/model-team", "DriftlineDrift")
+    assert alert is not None
     assert alert["labels"]["model_name"] == series.MODEL
-    assert alert["annotations"]["runbook_url"] == "http://localhost:3000/d/driftline-runbooks?viewPanel=2"
-    assert alert["annotations"]["dashboard"].endswith("/d/driftline-model?var-model_name=fare+model%2F1")
+    assert alert["annotations"]["runbook_url"].startswith("http://localhost:3000/d/driftline-runbooks?viewPanel=")
+    assert alert["annotations"]["dashboard"].endswith(
+        "/d/driftline-drift?var-model_name=fare+model%2F1&var-model_version=3"
+    )
     assert alert["annotations"]["report"].endswith("/r/fare%20model%2F1/report/latest")
     message = json.dumps(receiver.bodies("/slack")[0])
     for part in (
@@ -135,6 +67,8 @@ def test_drift_becomes_a_notification_with_runbook_and_links_within_40_seconds(
         "is at 3.1 times its threshold",
         "Runbook: http",
         "Dashboard: http",
+        "Report: http",
+        'href=\\"http://localhost:3000/d/driftline-drift?var-model_name=fare+model%2F1',
     ):
         assert part in message
     assert not receiver.bodies("/page")
@@ -144,26 +78,75 @@ def alert_as_json(name: str, **labels: str) -> dict[str, Any]:
     return {"labels": {"alertname": name, "severity": "warning", **labels}, "annotations": {}}
 
 
-def test_a_stale_drift_job_mutes_the_drift_of_its_own_model_only(
-    alerts_folder: Path, tmp_path: Path, receiver: Receiver
-) -> None:
-    with servers.alertmanager(tmp_path, shipped_alertmanager(alerts_folder, tmp_path, receiver)) as alertmanager:
-        alerts = [
-            alert_as_json("DriftlineDriftJobStale", model_name="stale"),
-            alert_as_json("DriftlineDrift", model_name="stale", model_version="1"),
-            alert_as_json("DriftlineDrift", model_name="fresh", model_version="1"),
-        ]
-        assert requests.post(f"{alertmanager.url}/api/v2/alerts", json=alerts, timeout=10).ok
+MUTED = [
+    (("DriftlineJobStale", {"model_name": "m", "check": "drift"}), ("DriftlineDrift", {"model_name": "m"})),
+    (
+        ("DriftlineJobStale", {"model_name": "m", "check": "drift"}),
+        ("DriftlineFeatureMissingValues", {"model_name": "m"}),
+    ),
+    (("DriftlineMonitorDown", {"severity": "critical"}), ("DriftlineJobStale", {"model_name": "m", "check": "drift"})),
+    (("DriftlineMonitorDown", {"severity": "critical"}), ("DriftlineDrift", {"model_name": "m"})),
+    (("DriftlineSchedulerStuck", {"severity": "critical"}), ("DriftlineJobFailing", {"model_name": "m"})),
+    (("DriftlineReferenceMissing", {"model_name": "m"}), ("DriftlineJobStale", {"model_name": "m", "check": "drift"})),
+    (("DriftlineDependencyDown", {"dependency": "store"}), ("DriftlineTeeBacklogOld", {"instance": "a"})),
+    (("DriftlineScorerAbsent", {"severity": "critical"}), ("DriftlineScorerDown", {"instance": "a"})),
+    (
+        ("DriftlineModelNotReady", {"severity": "critical", "model_name": "m"}),
+        ("DriftlineNoTraffic", {"model_name": "m"}),
+    ),
+    (("DriftlineTeeStalled", {"severity": "critical", "instance": "a"}), ("DriftlineTeeBacklogOld", {"instance": "a"})),
+    (
+        ("DriftlineSpoolAlmostFull", {"severity": "critical", "instance": "a"}),
+        ("DriftlineSpoolFillsIn4h", {"instance": "a"}),
+    ),
+    (
+        ("DriftlineAvailabilityBurn", {"severity": "critical", "model_name": "m", "slo": "availability"}),
+        ("DriftlineAvailabilityBurn", {"model_name": "m", "slo": "availability"}),
+    ),
+]
+SPARED = [
+    (("DriftlineJobStale", {"model_name": "m", "check": "drift"}), ("DriftlineDrift", {"model_name": "other"})),
+    (("DriftlineJobStale", {"model_name": "m", "check": "report"}), ("DriftlineDrift", {"model_name": "m"})),
+    (("DriftlineMonitorDown", {"severity": "critical"}), ("DriftlineScorerDown", {"instance": "a"})),
+    (("DriftlineDependencyDown", {"dependency": "mlflow"}), ("DriftlineTeeBacklogOld", {"instance": "a"})),
+    (("DriftlineDependencyDown", {"dependency": "store"}), ("DriftlineTeeStalled", {"severity": "critical"})),
+    (("DriftlineTeeStalled", {"severity": "critical", "instance": "a"}), ("DriftlineTeeBacklogOld", {"instance": "b"})),
+    (("DriftlineReferenceMissing", {"model_name": "m"}), ("DriftlineJobStale", {"model_name": "m", "check": "report"})),
+]
 
-        def muted() -> dict[tuple[str, str], bool]:
-            return {
-                (a["labels"]["alertname"], a["labels"]["model_name"]): bool(a["status"]["inhibitedBy"])
-                for a in alertmanager.get("/api/v2/alerts")
-            }
 
-        servers.wait_until(lambda: any(muted().values()), seconds=10)
-        assert muted() == {
-            ("DriftlineDriftJobStale", "stale"): False,
-            ("DriftlineDrift", "stale"): True,
-            ("DriftlineDrift", "fresh"): False,
-        }
+CONTROL = (("DriftlineTeeStalled", {"instance": "control"}), ("DriftlineTeeBacklogOld", {"instance": "control"}))
+
+
+def test_what_is_old_news_is_muted_and_nothing_else(tmp_path: Path, receiver: Receiver) -> None:
+    """Each pair is posted to a live Alertmanager and ended before the next: amtool cannot test inhibition."""
+    with servers.alertmanager(tmp_path, shipped_alertmanager(tmp_path, receiver)) as alertmanager:
+
+        def is_muted(alert: dict[str, Any]) -> bool:
+            found = [a for a in alertmanager.get("/api/v2/alerts") if a["labels"] == alert["labels"]]
+            return bool(found and found[0]["status"]["inhibitedBy"])
+
+        for number, pair in enumerate([*MUTED, *SPARED]):
+            # The control comes last: when it is muted, Alertmanager knows of the alerts before it.
+            alerts = [alert_as_json(name, **labels, case=str(number)) for name, labels in (*pair, *CONTROL)]
+            post(alertmanager, *alerts[:2])
+            post(alertmanager, *alerts[2:])
+            servers.wait_until(lambda control=alerts[3]: is_muted(control), 10, what="the control is muted")
+            assert is_muted(alerts[1]) == (pair in MUTED), pair
+            post(alertmanager, *({**each, "endsAt": "2000-01-01T00:00:00Z"} for each in alerts))
+
+
+def post(alertmanager: servers.HttpServer, *alerts: dict[str, Any]) -> None:
+    assert requests.post(f"{alertmanager.url}/api/v2/alerts", json=alerts, timeout=10).ok
+
+
+def test_a_ticket_waits_for_working_hours_and_a_page_does_not(tmp_path: Path, receiver: Receiver) -> None:
+    with servers.alertmanager(tmp_path, shipped_alertmanager(tmp_path, receiver, hours=NEVER)) as alertmanager:
+        post(alertmanager, alert_as_json("DriftlineDrift", model_name="m"))
+        post(alertmanager, alert_as_json("DriftlineScorerDown", instance="a"))
+        # The second page goes out after the tickets would have: each group waits as long.
+        for page in ("DriftlineSpoolAlmostFull", "DriftlineTeeStalled"):
+            post(alertmanager, alert_as_json(page, severity="critical"))
+            servers.wait_until(lambda name=page: receiver.firing("/page", name), what=page)
+    assert not receiver.bodies("/model-team")
+    assert not receiver.bodies("/platform")
