@@ -10,13 +10,14 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
-def test_the_configuration_page_is_what_the_settings_say() -> None:
-    spec = importlib.util.spec_from_file_location("build_configuration", ROOT / "docs" / "build_configuration.py")
+@pytest.mark.parametrize("script", ["build_configuration", "build_metrics"])
+def test_a_generated_page_is_what_the_code_says(script: str) -> None:
+    spec = importlib.util.spec_from_file_location(script, ROOT / "docs" / f"{script}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert module.PAGE.read_text(encoding="utf-8") == module.page(), "run `python docs/build_configuration.py`"
+    assert module.PAGE.read_text(encoding="utf-8") == module.page(), f"run `python docs/{script}.py`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
