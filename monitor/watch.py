@@ -88,10 +88,11 @@ def find_version(connection: Connection, model: str, since_us: int) -> WatchedVe
 
 def _watched(connection: Connection, row: Row[tuple[object, ...]], since_us: int) -> WatchedVersion:
     p = schema.profile
-    latest = connection.execute(
+    rows = connection.execute(
         select(p.c.arm, func.max(p.c.bucket_start)).where(p.c.model_version_id == row.id).group_by(p.c.arm)
-    ).all()
-    arms = tuple(sorted(Arm(arm) for arm, at in latest if at >= since_us))
+    )
+    latest = [(Arm(arm), int(at)) for arm, at in rows]
+    arms = tuple(sorted(arm for arm, at in latest if at >= since_us))
     return WatchedVersion(
         stored=model_version_of(row),
         identity=ModelIdentity(
@@ -111,7 +112,7 @@ def _watched(connection: Connection, row: Row[tuple[object, ...]], since_us: int
     )
 
 
-def _idle_arm(connection: Connection, model_version_id: int, latest: Sequence[Row[tuple[int, int]]]) -> Arm:
+def _idle_arm(connection: Connection, model_version_id: int, latest: Sequence[tuple[Arm, int]]) -> Arm:
     """Return the arm that a version had last, by its rows or by what was said when it was loaded."""
     e = schema.event.c
     loaded = connection.execute(
@@ -123,4 +124,4 @@ def _idle_arm(connection: Connection, model_version_id: int, latest: Sequence[Ro
     arm, at = max(latest, key=lambda found: found[1], default=(Arm.CHAMPION, 0))
     if loaded is not None and loaded.at > at:
         arm = Arm[orjson.loads(loaded.detail).get("arm", "champion").upper()]
-    return Arm(arm)
+    return arm
