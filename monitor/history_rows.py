@@ -1,10 +1,13 @@
-"""The scores of past hours in the store: once an hour those of every span and column, packed."""
+"""The scores of past hours in the store: once an hour those of every span and column, packed.
+
+What is older than what thresholds look back upon goes when an hour comes, of all versions and references.
+"""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, exists, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select
 
 from driftline.monitor.drift.past_scores import HOURS, PastScores, past_scores
 from driftline.store import schema
@@ -50,6 +53,7 @@ class PastHours:
         if kept or not any(scores.values()):
             return
         table = [[scores[span].get(column, np.nan) for column in self._columns] for span in spans]
+        self._connection.execute(delete(t).where(t.c.hour < hour - HOURS * _HOUR_US))
         self._connection.execute(insert(t).values(
             **self._owner, hour=hour, spans=",".join(map(str, spans)), scores=np.asarray(table, "<f4").tobytes()
         ))  # fmt: skip

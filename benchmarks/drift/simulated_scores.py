@@ -28,7 +28,7 @@ DRIFTS = {
 SETTINGS = DriftSettings()
 SPANS = SETTINGS.spans()
 _CHUNK = 64
-CHUNKS = 100  # of the reference, for NannyML's rule
+CHUNKS = 100  # for NannyML's rule
 Values = NDArray[np.float64]
 
 
@@ -40,7 +40,7 @@ class Scores:
         spans: hour after hour, shape (LEARNING + MONTH, spans, columns).
         drifted: per kind of drift those of its column from hour LEARNING on, shape (kinds, LONGEST, spans).
         usual: of the last hour alone, as Evidently's and NannyML's defaults take them, shape (hours, columns).
-        chunks: the same of hours that were drawn as the training rows were, shape (chunks, columns).
+        chunks: the same of hours like those, by which NannyML's default sets its limits, shape (chunks, columns).
     """
 
     spans: Values
@@ -61,12 +61,12 @@ def trained(seed: int, *, varying: bool) -> tuple[Reference, Values | None]:
 def simulate(reference: Reference, phases: Values | None, rows: int, seed: int) -> Scores:
     """Score every window of two weeks and a month that ends with an hour, and the drifts that begin after two weeks."""
     live = Traffic(np.random.default_rng([940_000, rows, seed]), WEEK + LEARNING + MONTH, phases)
-    settled = Traffic(np.random.default_rng([950_000, rows, seed]), CHUNKS, None)
+    settled = Traffic(np.random.default_rng([950_000, rows, seed]), CHUNKS, phases)
     spans = np.empty((LEARNING + MONTH, len(SPANS), len(COLUMNS)), np.float32)
     usual, chunks = np.empty((LEARNING + MONTH, len(COLUMNS)), np.float32), np.empty((CHUNKS, len(COLUMNS)), np.float32)
     drifted = np.empty((len(DRIFTS), LONGEST, len(SPANS)), np.float32)
     for place, profiled in enumerate(reference.profiled):
-        column = _Column(reference, profiled, place, rows)
+        column = Column(reference, profiled, place, rows)
         hours = column.hours(live, range(WEEK + LEARNING + MONTH))
         spans[:, :, place] = column.windows(hours)
         usual[:, place] = column.usual_scores(hours)[WEEK:]
@@ -80,7 +80,7 @@ def simulate(reference: Reference, phases: Values | None, rows: int, seed: int) 
     return Scores(spans, drifted, usual, chunks)
 
 
-class _Column:
+class Column:
     """One column: its hours as arrays of rows per bin or category, and for numbers what ``StackedCounts`` adds."""
 
     def __init__(self, reference: Reference, profiled: ProfiledColumn, place: int, rows: int) -> None:
@@ -106,6 +106,10 @@ class _Column:
                 window.append(extreme(sliding_window_view(part, span), axis=1)[WEEK + 1 - span :])
             found.append(self._score(self._statistic, window))
         return np.stack(found, axis=1)
+
+    def scores(self, traffic: Traffic, hours: range) -> Values:
+        """Return the scores of single hours by the column's own statistic."""
+        return self._score(self._statistic, self.hours(traffic, hours))
 
     def usual_scores(self, hours: list[Values]) -> Values:
         return self._score("jensen_shannon" if self._profiled.bins is None else "wasserstein", hours)

@@ -20,7 +20,8 @@ from driftline.store.retention.ledger import Pruned, complete_from
 from driftline.store.retention.partition_drop import drop_day
 from driftline.store.retention.settings import RetentionSettings
 
-_RESULTS = ((schema.drift_result, "computed_at"), (schema.drift_episode, "closed_at"), (schema.drift_history, "hour"),
+# Not drift_history: thresholds need its last weeks, whatever is kept of results, and the monitor drops what is older.
+_RESULTS = ((schema.drift_result, "computed_at"), (schema.drift_episode, "closed_at"),
             (schema.quality_result, "computed_at"), (schema.coerced_cells, "hour_start"),
             (schema.multivariate_result, "computed_at"),
             (schema.performance_result, "computed_at"), (schema.report, "made_at"), (schema.event, "at"))  # fmt: skip

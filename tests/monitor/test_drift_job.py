@@ -232,3 +232,18 @@ def test_past_days_are_remembered_once_an_hour_and_an_open_episode_teaches_nothi
     assert set(past) == {(3600, "in_age")}
     assert past[3600, "in_age"].windows == 18
     assert past[3600, "in_age"].mean == pytest.approx(0.505)
+
+
+def test_scores_that_no_threshold_looks_back_upon_are_dropped(context: JobContext, tiny: TinyModel) -> None:
+    save_reference(context, tiny)
+    send(context, tiny, rows(600, seed=2))
+    now, columns = now_us(), [c.column_name for c in tiny.built.reference.columns]
+    with context.engine.begin() as connection:
+        version = context.watched()[0]
+        found = newest_reference(connection, version.id)
+        assert found is not None
+        for arm, days in ((Arm.SHADOW, 40), (Arm.CHAMPION, 30), (Arm.CHAMPION, 28), (Arm.CHAMPION, 0)):
+            hours = PastHours(connection, version.id, found[0], arm, columns)
+            hours.remember(now - days * 24 * HOUR_US, {3600: {"in_age": 0.5}})
+        kept = connection.scalars(select(schema.drift_history.c.hour).order_by(schema.drift_history.c.hour)).all()
+    assert [round((now - hour) / (24 * HOUR_US)) for hour in kept] == [28, 0]

@@ -137,6 +137,23 @@ def test_old_results_go_before_the_runs_that_made_them(engine: Engine, home: Pat
     assert (count(engine, "job_run"), count(engine, "drift_result")) == (1, 1)
 
 
+def test_old_episodes_go_when_they_are_closed_and_what_thresholds_learn_from_stays(engine: Engine, home: Path) -> None:
+    old = NOW - 500 * DAY_US
+    episode = {"model_version_id": 1, "arm": 0, "side": "input", "opened_at": old, "near_at": old, "judgements": 1}
+    with writing(engine) as connection:
+        for column, closed_at in (("gone", old), ("open", None), ("late", NOW - DAY_US)):
+            values = insert(schema.drift_episode).values(**episode, column_name=column, peak=2.0, closed_at=closed_at)
+            connection.execute(values)
+        connection.execute(insert(schema.drift_history).values(
+            model_version_id=1, reference_id=1, arm=0, hour=NOW - 20 * DAY_US, spans="3600", scores=b""
+        ))  # fmt: skip
+    assert prune(engine, RetentionSettings(keep_result_days=10), NOW).results == 1
+    with engine.connect() as connection:
+        names = connection.scalars(select(schema.drift_episode.c.column_name)).all()
+    assert sorted(names) == ["late", "open"]
+    assert count(engine, "drift_history") == 1
+
+
 def test_older_than_nothing_leaves_today(engine: Engine, home: Path) -> None:
     load(engine, home, TODAY - 1, TODAY)
     prune(engine, older_than(RetentionSettings(), 0), NOW)
