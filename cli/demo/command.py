@@ -56,12 +56,12 @@ def demo(folder: Path, exit_when_done: bool, train_only: bool) -> None:
 
 
 def _train() -> None:
-    from driftline.cli.demo.population import MODEL, load_population, train_and_register
+    from driftline.cli.demo.population import MODEL, TARGET, load_population, train_and_register
     from driftline.monitor import log_reference
 
     training = load_population().training
     uri = train_and_register(training)
-    log_reference(uri, training)
+    log_reference(uri, training, labels=TARGET)
     click.echo(f"registered {uri} (alias {MODEL}@champion) with its reference")
 
 
