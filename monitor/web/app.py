@@ -160,6 +160,7 @@ def build_app(pages: Pages) -> ASGIApp:
             DriftlineError: _told(503),
             SQLAlchemyError: _store_away,
             HTTPException: _http_error,
+            Exception: _failed,
         },
     )
     token_file = pages.context.monitor.token_file
@@ -172,6 +173,11 @@ def _told(status: int) -> Callable[[Request, Exception], Response]:
 
 def _store_away(request: Request, error: Exception) -> Response:
     return answers.trouble(request, 503, "the store does not answer: `driftline store status` says why")
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    """Tell the kind of an unforeseen error, which is logged: its text may hold request values."""
+    return answers.trouble(request, 500, f"{type(error).__name__}: the monitor's log says where")
 
 
 def _http_error(request: Request, error: Exception) -> Response:

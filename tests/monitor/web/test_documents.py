@@ -134,6 +134,17 @@ def test_errors_are_json_and_say_what_is_wrong(site: Site) -> None:
         assert site.get(path.removeprefix("/api")).status_code == status
 
 
+def test_what_nobody_foresaw_is_told_in_the_form_that_was_asked_for(serve: Serve) -> None:
+    site = serve(SeededModel("odd", judgements=1))
+    with site.context.engine.begin() as connection:
+        connection.execute(update(schema.event).values(detail="no JSON: a secret"))
+    answer = site.get("/api")
+    assert (answer.status_code, answer.json()["status"]) == (500, 500)
+    assert "secret" not in answer.text
+    assert site.get("/").status_code == 500
+    assert "All models" in site.get("/").text
+
+
 def test_a_store_that_is_away_leaves_the_last_verdicts_on_show(serve: Serve) -> None:
     site = serve(SeededModel("kept", judgements=1))
     assert site.get("/api").json()["models"][0]["model"] == "kept"
