@@ -17,7 +17,8 @@ from driftline.store.schema.results import (
     quality_result,
     report,
 )
-from driftline.store.schema.traffic import coerced_cells, event, invocation, label, profile, profile_backfill
+from driftline.store.schema.traffic import coerced_cells, event, invocation, profile, profile_backfill
+from driftline.store.schema.truth import label, label_count, label_reject, pending_label
 
 __all__ = [
     "coerced_cells",
@@ -29,9 +30,12 @@ __all__ = [
     "invocation",
     "job_run",
     "label",
+    "label_count",
+    "label_reject",
     "metadata",
     "model_version",
     "multivariate_result",
+    "pending_label",
     "performance_result",
     "prediction_table",
     "profile",

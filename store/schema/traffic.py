@@ -1,6 +1,17 @@
 """What was asked and answered, what it adds up to, and what happened to those who answered."""
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, SmallInteger, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from driftline.store.column_types import Identity, InvocationId, Timestamp
 from driftline.store.schema.base import identity, metadata, of_model_version
@@ -25,6 +36,12 @@ invocation = Table(
     Column("request_body", LargeBinary),
     Column("response_body", LargeBinary),  # zstd, by policy
     Index("ix_invocation_received_at", "received_at", postgresql_using="brin"),
+    Index(  # labels find requests by it; who sends no X-Request-Id pays nothing for it
+        "ix_invocation_client_request_id",
+        "client_request_id",
+        postgresql_where=text("client_request_id IS NOT NULL"),
+        sqlite_where=text("client_request_id IS NOT NULL"),
+    ),
     postgresql_partition_by="RANGE (received_at)",
 )
 
@@ -75,18 +92,6 @@ coerced_cells = Table(
         "model_version_id", "arm", "hour_start", "writer", "column_name", "coercion", name="uq_coerced_cells_hour"
     ),
     Index(None, "hour_start"),
-)
-
-label = Table(
-    "label",
-    metadata,
-    identity(),
-    Column("invocation_id", InvocationId, nullable=False),
-    Column("row_index", Integer, nullable=False),
-    Column("value", Text, nullable=False),  # JSON scalar
-    Column("event_at", Timestamp, nullable=False),
-    Column("received_at", Timestamp, nullable=False),
-    UniqueConstraint("invocation_id", "row_index"),
 )
 
 event = Table(
