@@ -8,11 +8,16 @@ import orjson
 import pytest
 from seeded_store import SeededModel
 from site_rig import Serve, Site
-from sqlalchemy import event, insert, update
+from sqlalchemy import event, insert, select, update
 
+from driftline.monitor.drift.verdict import Verdict
 from driftline.monitor.judge import iso
+from driftline.monitor.multivariate.check import MultivariateDrift
+from driftline.monitor.multivariate_rows import save_check
+from driftline.monitor.quality.finding import Kind, share_finding, unjudged
+from driftline.monitor.quality_rows import save_findings
 from driftline.store import schema
-from driftline.store.records import now_us
+from driftline.store.records import Arm, now_us
 
 
 def test_the_fleet_has_the_drifted_models_first_and_counts_verdicts(site: Site) -> None:
@@ -132,6 +137,34 @@ def test_errors_are_json_and_say_what_is_wrong(site: Site) -> None:
         assert (answer.status_code, answer.json()["status"]) == (status, status), path
         assert said in answer.json()["error"], path
         assert site.get(path.removeprefix("/api")).status_code == status
+
+
+def test_findings_on_quality_and_on_all_inputs_together_are_shown(serve: Serve) -> None:
+    site = serve(SeededModel("odd", judgements=1))
+    window, place = (now_us() - 3_600_000_000, now_us()), ("input", "age")
+    kinds = list(Kind)
+    findings = [
+        share_finding(kinds[0], place, window, 900, (0.31, 0.01, 0.05), "31 % of `age` are missing"),
+        share_finding(kinds[1], place, window, 900, (0.0, 0.0, 0.02), "none are out of range"),
+        unjudged(kinds[2], place, window, 9, None, "9 rows, a verdict needs 100"),
+    ]
+    together = MultivariateDrift(window, 900, 900, 0.81, 9.5, {"age": 0.7}, Verdict.DRIFT, "told apart in 81 %")
+    with site.context.engine.begin() as connection:
+        run = connection.scalar(select(schema.job_run.c.id).limit(1))
+        reference = connection.scalar(select(schema.reference.c.id))
+        where = {"job_run_id": run, "model_version_id": site.ids["odd"], "arm": Arm.CHAMPION}
+        save_findings(connection, findings, **where, at_us=window[1])
+        save_check(connection, together, **where, reference_id=reference)
+    model = site.get("/api/models/odd").json()
+    assert (model["quality"]["checks"], model["quality"]["breaches"]) == (3, 1)
+    assert [f["verdict"] for f in model["quality"]["findings"]] == ["breach", "insufficient data"]
+    assert (model["multivariate"]["verdict"], model["multivariate"]["columns"]) == ("drift", {"age": 0.7})
+    shown = site.get("/models/odd").text
+    for said in ("1 of 3 checks fail", "31 % of <code>age</code> are missing", "1 without a verdict", "told apart in"):
+        assert said in shown
+    (fleet,) = site.get("/api").json()["models"]
+    assert (fleet["quality_breaches"], fleet["multivariate_verdict"]) == (1, "drift")
+    assert "inputs taken together" in site.get("/").text
 
 
 def test_what_nobody_foresaw_is_told_in_the_form_that_was_asked_for(serve: Serve) -> None:
