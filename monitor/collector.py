@@ -5,7 +5,7 @@ has the empty model name, which to Prometheus is no label. Names, labels and hel
 """
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from driftline.monitor.schedule import Schedule
 
 _PREFIX = "driftline_monitor_"
+_OPENMETRICS_END = b"# EOF\n"
 _SCOPES = {"dataset": "input", "prediction": "output"}
 
 
@@ -72,8 +73,26 @@ class MonitorCollector(Collector):
         self._min_rows = min_rows
 
     def collect(self) -> Iterator[Metric]:
+        snapshot = self.snapshot()
+        yield from self.results(snapshot)
+        yield from self.live(snapshot)
+
+    def snapshot(self) -> Snapshot:
+        """Return what both parts of a page are about."""
+        return self._status.snapshot()
+
+    def results(self, snapshot: Snapshot) -> Iterator[Metric]:
+        """Yield what follows from the snapshot alone: nearly all of a page."""
         page = _Page()
-        snapshot = self._status.snapshot()
+        for name, versions in snapshot.by_name.items():
+            self._model(page, name, versions[0])
+            for each in versions:
+                self._version(page, name, each)
+        yield from page
+
+    def live(self, snapshot: Snapshot) -> Iterator[Metric]:
+        """Yield what changes from scrape to scrape: the monitor's own state and its jobs."""
+        page = _Page()
         self._about_self(page, snapshot)
         for check in self._schedule.job_names:
             page.observe("job_duration_seconds", self._schedule.durations(check), check=check)
@@ -83,9 +102,6 @@ class MonitorCollector(Collector):
             self._job(page, "", check, clock, self._schedule.made_seconds, clock.failures if clock else 0)
         for name, versions in snapshot.by_name.items():
             self._jobs(page, name, versions)
-            self._model(page, name, versions[0])
-            for each in versions:
-                self._version(page, name, each)
         yield from page
 
     def _about_self(self, page: _Page, snapshot: Snapshot) -> None:
@@ -199,15 +215,30 @@ def exposition(collector: MonitorCollector) -> Callable[[str], tuple[bytes, str]
     """Return a function from an ``Accept`` header to a page and its content type."""
     from prometheus_client.exposition import choose_encoder
 
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(collector)
-    ProcessCollector(registry=registry)
+    process = ProcessCollector(registry=None)
+    kept: dict[str, tuple[Snapshot, bytes]] = {}  # by content type, of which there are a few
 
     def page(accept: str) -> tuple[bytes, str]:
         encode, content_type = choose_encoder(accept)
-        return encode(registry), content_type
+        snapshot = collector.snapshot()
+        known = kept.get(content_type)
+        if known is None or known[0] is not snapshot:  # results of thousands of columns take longest to write
+            known = kept[content_type] = snapshot, encode(_Part(collector.results(snapshot)))
+        live = encode(_Part([*collector.live(snapshot), *process.collect()]))
+        return known[1].removesuffix(_OPENMETRICS_END) + live, content_type
 
     return page
+
+
+class _Part(CollectorRegistry):
+    """A part of a page, as the encoders take it."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        super().__init__(auto_describe=False)
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
 
 
 def _seconds(at_us: int | None) -> float:

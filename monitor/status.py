@@ -135,7 +135,9 @@ class StatusReader:
     def _read(self) -> None:
         try:
             with self._context.engine.connect() as connection:
-                self._snapshot = read_snapshot(connection, self._context, self._bins)
+                found = read_snapshot(connection, self._context, self._bins)
+            if found != self._snapshot:  # one that says the same stays, and with it what was made of it
+                self._snapshot = found
             self.store_up, self.read_at_us = True, self._context.clock()
         except SQLAlchemyError as error:
             if self.store_up:

@@ -7,7 +7,7 @@ PostgreSQL must fit a page.
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -73,7 +73,7 @@ class ModelVersion:
     name: str
     version: str
     columns: tuple[PredictionColumn, ...]
-    table: Table
+    table: Table = field(compare=False)  # made anew from the others at every read
     signature: dict[str, Any] | None
 
     @property

@@ -242,6 +242,24 @@ def test_the_page_and_the_catalogue_agree(judged: JobContext) -> None:
     assert catalogue_mismatches("monitor", families) == []
 
 
+def test_results_are_written_anew_when_they_change_and_not_before(sqlite_context: JobContext, tiny: TinyModel) -> None:
+    status = StatusReader(sqlite_context)
+    schedule = Schedule(sqlite_context, status.expire)
+    collector = MonitorCollector(status, schedule, sqlite_context.monitor, sqlite_context.drift.min_rows)
+    scrape = exposition(collector)
+    save_reference(sqlite_context, tiny)
+    first, before = status.snapshot(), scrape("")[0]
+    status.expire()
+    assert status.snapshot() is first
+    send(sqlite_context, tiny, rows(1_500, seed=2, income=1.0))
+    drift_job.run(sqlite_context)
+    status.expire()
+    after = scrape("")[0]
+    assert b'feature="income"' not in before
+    assert b'feature="income"' in after
+    assert status.snapshot() is not first
+
+
 def test_a_store_that_does_not_answer_leaves_the_last_results_on_show(judged: JobContext) -> None:
     status = StatusReader(judged)
     schedule = Schedule(judged, status.expire)
