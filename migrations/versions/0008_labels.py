@@ -35,10 +35,11 @@ def upgrade() -> None:
         sa.Column("value", sa.Text(), nullable=False),
         sa.Column("event_at", sa.BigInteger(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("next_try_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_pending_label"),
         sa.UniqueConstraint("key", "row_index", "value", "key_column", "model_name", name="uq_pending_label"),
     )
-    op.create_index("ix_pending_label_received_at", "pending_label", ["received_at"])
+    op.create_index("ix_pending_label_next_try_at", "pending_label", ["next_try_at"])
     op.create_table(
         "label_reject",
         sa.Column("id", IDENTITY, autoincrement=True, nullable=False),

@@ -29,8 +29,9 @@ pending_label = Table(
     Column("value", Text, nullable=False),
     Column("event_at", Timestamp, nullable=False),
     Column("received_at", Timestamp, nullable=False),
+    Column("next_try_at", Timestamp, nullable=False),  # when its request is looked for again
     UniqueConstraint("key", "row_index", "value", "key_column", "model_name", name="uq_pending_label"),
-    Index(None, "received_at"),
+    Index(None, "next_try_at"),
 )
 
 label_reject = Table(
