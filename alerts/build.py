@@ -81,7 +81,7 @@ def _whole(rule: dict[str, Any], panel: int) -> dict[str, Any]:
         name = '{{ $labels.model_name | urlquery | reReplaceAll "[+]" "%20" }}'
         annotations["report"] = f"{MONITOR}/r/{name}/report/latest"
     annotations["runbook_url"] = f"{GRAFANA}/d/driftline-runbooks?viewPanel={panel}"
-    waits = {key: rule[key] for key in ("for", "keep_firing_for") if key in rule}
+    waits: dict[str, Any] = {key: rule[key] for key in ("for", "keep_firing_for") if key in rule}
     labels = {**rule.get("labels", {}), "severity": rule["severity"]}
     return {"alert": rule["alert"], "expr": rule["expr"].strip(), **waits, "labels": labels, "annotations": annotations}
 

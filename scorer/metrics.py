@@ -114,8 +114,7 @@ class ScorerCollector(Collector):
         yield self._family("model_swaps_total", results)
         asked = self._registry.last_success_us
         yield self._family("registry_last_success_timestamp_seconds", [({}, _seconds(asked))] if asked else [])
-        interval = [({}, self._registry.poll_seconds)] if asked else []
-        yield self._family("registry_interval_seconds", interval)
+        yield self._family("registry_interval_seconds", [({}, self._registry.poll_seconds)] if asked else [])
 
     def _about_versions(self, versions: Mapping[tuple[str, str], Totals]) -> Iterator[Metric]:
         yield self._histogram(
@@ -194,7 +193,7 @@ class ScorerCollector(Collector):
         yield self._family("loader_starts_total", [({}, self._loader.starts)])
         flushes = {"success": sum(durations.counts), "error": meter.errors}
         yield self._family("tee_flushes_total", [({"result": r}, n) for r, n in flushes.items()])
-        counted = ({}, durations.bounds, durations.counts, durations.sum)
+        counted: Counted = ({}, durations.bounds, durations.counts, durations.sum)
         yield self._histogram("tee_flush_duration_seconds", [counted], MICROSECONDS)
         yield self._family("tee_last_success_timestamp_seconds", [({}, _seconds(meter.last_success_us))])
 
