@@ -13,7 +13,7 @@ branch_labels: str | None = None
 depends_on: str | None = None
 
 IDENTITY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-SENT = sa.text("client_request_id IS NOT NULL")
+SHORT = sa.text("length(client_request_id) <= 512")
 
 
 def upgrade() -> None:
@@ -21,8 +21,8 @@ def upgrade() -> None:
         "ix_invocation_client_request_id",
         "invocation",
         ["client_request_id"],
-        postgresql_where=SENT,
-        sqlite_where=SENT,
+        postgresql_where=SHORT,
+        sqlite_where=SHORT,
     )
     op.create_index("ix_label_received_at", "label", ["received_at"])
     op.create_table(
