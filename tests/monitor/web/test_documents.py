@@ -89,15 +89,15 @@ def test_names_with_slashes_and_other_alphabets_are_found_encoded_and_as_they_ar
 
 def test_a_columns_history_keeps_the_highest_score_of_what_it_thins(serve: Serve) -> None:
     site = serve(SeededModel("long", numeric=("a", "b"), judgements=600, interval_us=60_000_000))
-    peak = 9.9
+    peaks = {300: 9.9, 401: 8.8, 502: 7.7, 503: 6.6}
     t = schema.drift_result
     with site.context.engine.begin() as connection:
-        connection.execute(
-            update(t).where(t.c.column_name == "a", t.c.job_run_id == 311).values(score=peak, verdict="drift")
-        )
+        for run, peak in peaks.items():
+            of_run = (t.c.column_name == "a") & (t.c.job_run_id == run)
+            connection.execute(update(t).where(of_run).values(score=peak, verdict="drift"))
     history = site.get("/api/models/long/columns/a").json()["history"]
     assert len(history) <= 241
-    assert max(h["score"] for h in history) == peak
+    assert {9.9, 8.8, 7.7} <= {h["score"] for h in history}
     assert history == sorted(history, key=lambda h: h["at"])
 
 
