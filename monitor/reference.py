@@ -283,6 +283,9 @@ def _answers(
 def _features(identity: ModelIdentity, frame: "pd.DataFrame", inputs: list[PredictionColumn]) -> "pd.DataFrame":
     """Return the columns that the model takes, their numbers as wide as the signature says: so the scorer casts."""
     if _is_one_tensor(identity):
+        kinds = {dtype.kind for dtype in frame.dtypes}
+        if "O" in kinds:  # cells with a tensor's elements in a list, which MLflow takes apart
+            return frame
         (spec,) = orjson.loads((identity.signature or {})["inputs"])
         return frame.astype(spec["tensor-spec"]["dtype"])
     present = [c for c in inputs if c.name in frame.columns]

@@ -216,19 +216,24 @@ def test_numbers_are_cast_to_the_width_of_the_signature_before_the_model_answers
 
 
 @pytest.mark.filterwarnings("ignore:.*(input example|type hints)")
-def test_a_tensor_is_cast_to_its_type_before_the_model_answers(tracking: mlflow.MlflowClient) -> None:
+@pytest.mark.parametrize("as_lists", [False, True])
+def test_a_tensor_reaches_the_model_in_its_type(tracking: mlflow.MlflowClient, as_lists: bool) -> None:
+    dtype = np.dtype("float64" if as_lists else "float32")  # MLflow reads lists as float64
+
     class Tensor(mlflow.pyfunc.PythonModel):
         def predict(self, context, model_input, params=None):
-            assert model_input.dtype == np.float32
+            assert (model_input.dtype, model_input.shape) == (dtype, (2, 2))
             return model_input.sum(axis=1)
 
-    spec = Schema([TensorSpec(np.dtype("float32"), (-1, 2))])
-    answer = Schema([TensorSpec(np.dtype("float32"), (-1,))])
+    spec = Schema([TensorSpec(dtype, (-1, 2))])
+    answer = Schema([TensorSpec(dtype, (-1,))])
     with mlflow.start_run():
         info = mlflow.pyfunc.log_model(
             name="tensor", python_model=Tensor(), signature=ModelSignature(spec, answer), pip_requirements=[]
         )
     link = MlflowLink()
     data = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    if as_lists:
+        data = pd.DataFrame({"tensor": data.to_numpy().tolist()})
     built = reference.build(link, link.resolve(info.model_uri), data, "rows")
     assert built.sample["out_prediction"].tolist() == [4.0, 6.0]
