@@ -89,6 +89,19 @@ def test_a_killed_loaders_counts_go_on_and_its_start_is_counted(models: Path, tm
             )
 
 
+def test_two_replicas_on_one_store_count_each_its_own_and_add_up(models: Path, tmp_path: Path) -> None:
+    store, name = f"sqlite:///{tmp_path / 'store.sqlite'}", "driftline_scorer_tee_records_total"
+    with serving(models, tmp_path / "a", store) as first, serving(models, tmp_path / "b", store) as second:
+        for replica, requests in ((first, 3), (second, 5)):
+            for _ in range(requests):
+                replica.score(GOOD)
+        servers.wait_until(lambda: first.metric(name, result="stored") == 3, what="the first's are stored")
+        servers.wait_until(lambda: second.metric(name, result="stored") == 5, what="the second's are stored")
+        assert [each.metric(name, result="answered") for each in (first, second)] == [3, 5]
+        rows = [each.metric("driftline_scorer_predictions_total") for each in (first, second)]
+        assert rows == [6, 10]
+
+
 def test_the_scoring_port_has_no_metrics(server: DriftlineServer) -> None:
     assert server.ask("GET", "/metrics").status == 404
 
