@@ -47,11 +47,15 @@ def save_findings(
 
 
 def newest_findings(connection: Connection, model_version_id: int, arm: Arm) -> list[QualityFinding]:
-    """Return what the last run found in one version and arm, in its order; empty while none ran."""
+    """Return what the last run found in one version and arm, in its order; empty while none ran.
+
+    Kinds that a newer release wrote are left out.
+    """
     t = schema.quality_result
     mine = (t.c.model_version_id == model_version_id) & (t.c.arm == arm)
     run = select(t.c.job_run_id).where(mine).order_by(t.c.computed_at.desc(), t.c.id.desc()).limit(1)
-    newest = select(t).where(mine & (t.c.job_run_id == connection.scalar(run))).order_by(t.c.id)
+    known = t.c.kind.in_(tuple(Kind))
+    newest = select(t).where(mine & known & (t.c.job_run_id == connection.scalar(run))).order_by(t.c.id)
     return [
         QualityFinding(
             kind=Kind(row.kind),
