@@ -10,7 +10,6 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from driftline.monitor.drift.movement import ColumnPicture
 from driftline.monitor.drift.verdict import ColumnDrift
-from driftline.monitor.episode_rows import WHOLE, open_episodes
 from driftline.store import schema
 from driftline.store.records import MICROSECONDS, Arm
 
@@ -170,13 +169,6 @@ def newest_drift(connection: Connection, model_version_id: int, arm: Arm) -> Seq
     newest = connection.scalar(run.order_by(t.c.computed_at.desc(), t.c.id.desc()).limit(1))
     rows = select(t).where(t.c.model_version_id == model_version_id, t.c.arm == arm, t.c.job_run_id == newest)
     return connection.execute(rows.order_by(t.c.id)).all()
-
-
-def windows_in_a_row(connection: Connection, model_version_id: int, arm: Arm) -> dict[str, int]:
-    """Return how many judgements in a row, up to the newest, found a side of the model drifted."""
-    episodes = open_episodes(connection, model_version_id, arm)
-    whole = {side: episodes.get((side, WHOLE)) for side in ("input", "output")}
-    return {side: episode.judgements if episode else 0 for side, episode in whole.items()}
 
 
 def is_drifted(drifted: int, judged: int, share_threshold: float) -> bool:

@@ -7,9 +7,10 @@ import pytest
 from monitor_rig import MINUTE_US, TinyModel, at, rows, save_reference, send
 from sqlalchemy import select
 
-from driftline.monitor import drift_job, results
+from driftline.monitor import drift_job
 from driftline.monitor.drift.calibration import is_calibrated
 from driftline.monitor.drift.movement import ColumnPicture
+from driftline.monitor.episode_rows import open_drift
 from driftline.monitor.history_rows import PastHours
 from driftline.monitor.jobs import JobContext
 from driftline.monitor.judge import judge
@@ -177,7 +178,8 @@ def test_an_episode_opens_stays_and_closes_after_its_time(context: JobContext, t
         found.append(result_of(hourly, "income"))
         with hourly.engine.connect() as connection:
             version = hourly.watched()[0]
-            in_a_row.append(results.windows_in_a_row(connection, version.id, version.arms[0])["input"])
+            drift = open_drift(connection, version.id, version.arms[0])
+            in_a_row.append(drift["input"].judgements if "input" in drift else 0)
     opened, again = (start + hour * HOUR_US + MINUTE_US for hour in (1, 5))
     assert [f.verdict for f in found] == ["no drift", "drift", "drift", "no drift", "no drift", "drift"]
     assert [f.since for f in found] == [None, opened, opened, None, None, again]
@@ -198,7 +200,7 @@ def test_a_side_drifts_by_the_share_that_is_allowed(sqlite_context: JobContext, 
     drift_job.run(half)
     with half.engine.connect() as connection:
         version = half.watched()[0]
-        assert results.windows_in_a_row(connection, version.id, version.arms[0])["input"] == 0
+        assert "input" not in open_drift(connection, version.id, version.arms[0])
 
 
 def test_a_reference_of_an_older_release_is_calibrated_once(context: JobContext, tiny: TinyModel) -> None:
