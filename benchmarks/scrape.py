@@ -27,10 +27,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import servers
 
-from driftline.monitor.collector import MonitorCollector, exposition
 from driftline.monitor.drift.settings import DriftSettings
-from driftline.monitor.jobs import JobContext
-from driftline.monitor.schedule import Schedule
+from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.jobs.schedule import Schedule
+from driftline.monitor.metrics.collector import MonitorCollector, exposition
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.monitor.status import StatusReader
 from driftline.monitor.web.app import Pages, build_app

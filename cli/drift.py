@@ -14,7 +14,7 @@ from driftline.store.settings import BaseSettings
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from driftline.monitor.jobs import JobContext
+    from driftline.monitor.jobs.job import JobContext
     from driftline.monitor.judge import Judgement
     from driftline.monitor.multivariate.check import MultivariateDrift
     from driftline.monitor.quality.finding import QualityFinding
@@ -88,7 +88,7 @@ def now(
 
 def _judge(context: "JobContext", model: str, since_us: int, arm: str | None) -> "Judgement":
     from driftline.monitor.judge import judge
-    from driftline.monitor.reference import require
+    from driftline.monitor.training.reference import require
     from driftline.store.records import Arm
 
     wanted = None if arm is None else Arm[arm.upper()]
@@ -123,7 +123,7 @@ def _quality(context: "JobContext", judged: "Judgement") -> "list[QualityFinding
 
 def _multivariate(context: "JobContext", judged: "Judgement", now: bool) -> "MultivariateDrift | None":
     from driftline.monitor.multivariate.check import check
-    from driftline.monitor.multivariate_rows import newest_check
+    from driftline.monitor.rows.multivariate_rows import newest_check
 
     if now:
         return check(context, judged.version, judged.arm, judged.reference, judged.window)

@@ -27,7 +27,7 @@ def backfill(base: BaseSettings, model: str, folder: Path | None) -> None:
     resumes after a stop.
     """
     from driftline.cli.job_context import open_context
-    from driftline.monitor.reference import require
+    from driftline.monitor.training.reference import require
     from driftline.monitor.watch import find_version
     from driftline.store import backfill as backfilling
 

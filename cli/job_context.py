@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from driftline.monitor.drift.settings import DriftSettings
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.multivariate.settings import MultivariateSettings
 from driftline.monitor.quality.settings import QualitySettings
 from driftline.monitor.settings import MonitorSettings, ReportSettings

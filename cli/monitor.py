@@ -42,7 +42,7 @@ def monitor(base: BaseSettings, host: str | None, port: int | None, once: bool) 
         _tell_if_empty(context.engine)
         server.run(context)
         _leave()
-    from driftline.monitor.schedule import jobs, run_job
+    from driftline.monitor.jobs.schedule import jobs, run_job
 
     failed = False
     for job in jobs(context):

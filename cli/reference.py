@@ -43,8 +43,8 @@ def build(
     them: by --importances, else by what a scikit-learn fit left behind, else by shuffling columns with --labels.
     """
     from driftline.cli.job_context import open_context
-    from driftline.monitor import reference as references
-    from driftline.monitor import training_data
+    from driftline.monitor.training import reference as references
+    from driftline.monitor.training import training_data
 
     context = open_context(base)
     given = None if importances is None else training_data.read_importances(importances)
@@ -84,7 +84,7 @@ def show(base: BaseSettings, model: str) -> None:
     """
     from driftline.cli.job_context import open_context
     from driftline.monitor.judge import iso
-    from driftline.monitor.reference import require
+    from driftline.monitor.training.reference import require
     from driftline.monitor.watch import find_version
 
     context = open_context(base, create=False)

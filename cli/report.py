@@ -30,9 +30,9 @@ def report(base: BaseSettings, model: str, since: int, html_file: Path | None, t
     report is kept in the store in any case.
     """
     from driftline.cli.job_context import open_context
-    from driftline.monitor.reference import require
     from driftline.monitor.report import drift_report
     from driftline.monitor.report.mlflow_run import log_report, verdict
+    from driftline.monitor.training.reference import require
     from driftline.monitor.watch import find_version
     from driftline.store.errors import ConfigurationError
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from driftline.monitor.reference import log_reference
+    from driftline.monitor.training.reference import log_reference
 
 __all__ = ["log_reference"]
 
@@ -12,6 +12,6 @@ def __getattr__(name: str) -> Any:
     """Import ``log_reference`` when it is first used: training code pays for it, the command line does not."""
     if name != "log_reference":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from driftline.monitor.reference import log_reference
+    from driftline.monitor.training.reference import log_reference
 
     return log_reference

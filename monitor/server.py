@@ -14,10 +14,10 @@ import socket
 
 import uvicorn
 
-from driftline.monitor import results
-from driftline.monitor.collector import MonitorCollector, exposition
-from driftline.monitor.jobs import JobContext
-from driftline.monitor.schedule import Schedule
+from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.jobs.schedule import Schedule
+from driftline.monitor.metrics.collector import MonitorCollector, exposition
+from driftline.monitor.rows import results
 from driftline.monitor.status import StatusReader
 from driftline.monitor.web.app import Pages, build_app
 from driftline.store.engine import writing

@@ -17,16 +17,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from driftline.monitor import results
-from driftline.monitor.bin_shares import BinReader, BinShares
 from driftline.monitor.drift.episodes import Episode
-from driftline.monitor.episode_rows import open_drift
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.metrics.bin_shares import BinReader, BinShares
 from driftline.monitor.multivariate.check import MultivariateDrift
-from driftline.monitor.multivariate_rows import newest_check
 from driftline.monitor.quality.finding import QualityFinding
-from driftline.monitor.quality_rows import newest_findings
-from driftline.monitor.results import JobClock
+from driftline.monitor.rows import results
+from driftline.monitor.rows.episode_rows import open_drift
+from driftline.monitor.rows.multivariate_rows import newest_check
+from driftline.monitor.rows.quality_rows import newest_findings
+from driftline.monitor.rows.results import JobClock
 from driftline.monitor.watch import WatchedVersion, watched_versions
 from driftline.store import schema
 from driftline.store.records import MICROSECONDS

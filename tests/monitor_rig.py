@@ -16,10 +16,10 @@ from sklearn.linear_model import LinearRegression
 from sqlalchemy import Engine
 
 from driftline.monitor.drift.settings import DriftSettings
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.mlflow_link import MlflowLink
-from driftline.monitor.reference import BuiltReference, build, save
 from driftline.monitor.settings import MonitorSettings, ReportSettings
+from driftline.monitor.training.reference import BuiltReference, build, save
 from driftline.store import migrate
 from driftline.store.engine import open_engine
 from driftline.store.loader.loader import Loader

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from driftline.monitor.drift.verdict import Verdict
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.multivariate import domain_classifier
 from driftline.monitor.multivariate.domain_classifier import Separation
 from driftline.monitor.multivariate.features import Feature, features_of, matrix
 from driftline.monitor.multivariate.settings import MultivariateSettings
-from driftline.monitor.reference_sample import read_sample
+from driftline.monitor.training.reference_sample import read_sample
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.errors import DriftlineError
 from driftline.store.profile.reference import Reference

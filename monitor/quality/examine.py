@@ -7,14 +7,14 @@ from sqlalchemy import Connection, select
 
 from driftline.monitor.drift.windows import error_rates
 from driftline.monitor.growing_windows import growing_windows
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.quality.coerced import coerced_findings
 from driftline.monitor.quality.columns import CHECKS_PER_COLUMN, ColumnChecks
 from driftline.monitor.quality.duplicates import duplicates_finding
 from driftline.monitor.quality.finding import QualityFinding
 from driftline.monitor.quality.hourly_rows import first_hour, hourly_rows
 from driftline.monitor.quality.volume import MOST_WEEKS, WEEK_HOURS, volume_finding
-from driftline.monitor.reference_sample import read_sample
+from driftline.monitor.training.reference_sample import read_sample
 from driftline.monitor.watch import WatchedVersion, find_version
 from driftline.store import schema
 from driftline.store.errors import MlflowUnreachable

@@ -11,11 +11,11 @@ import orjson
 import zstandard
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.judge import Judgement, document, iso, judge
 from driftline.monitor.mlflow_link import exact_uri
-from driftline.monitor.reference_sample import read_sample
 from driftline.monitor.report.evidently_report import EvidentlyReport, ReportFailed, make_report
+from driftline.monitor.training.reference_sample import read_sample
 from driftline.monitor.watch import WatchedVersion
 from driftline.store import schema
 from driftline.store.accounts import accounts

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 from apscheduler.triggers.cron import CronTrigger
 
-from driftline.monitor.jobs import JobContext, JobReport, Outcome, each_version
+from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, each_version
 from driftline.monitor.report import drift_report
 from driftline.monitor.report.mlflow_run import log_report, verdict
-from driftline.monitor.results import Result
+from driftline.monitor.rows.results import Result
 from driftline.monitor.settings import ReportSettings
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.errors import ConfigurationError, MlflowUnreachable

@@ -13,10 +13,10 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.jobs.schedule import Schedule
 from driftline.monitor.report import summary_page
-from driftline.monitor.results import newest_mlflow_run
-from driftline.monitor.schedule import Schedule
+from driftline.monitor.rows.results import newest_mlflow_run
 from driftline.monitor.status import CHECKS, StatusReader
 from driftline.monitor.web import answers
 from driftline.monitor.web.documents import columns, fleet

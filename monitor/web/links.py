@@ -7,7 +7,7 @@ which of the known names it may mean: names with slashes need no encoding that a
 from collections.abc import Iterable
 from urllib.parse import quote, urlencode
 
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs.job import JobContext
 from driftline.store.records import ModelIdentity
 
 _COLUMNS = "/columns/"

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from driftline.monitor.jobs import JobContext
-from driftline.monitor.schedule import Schedule
+from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.jobs.schedule import Schedule
 from driftline.monitor.status import StatusReader
 from driftline.monitor.web.reads.windows import Pictures
 

@@ -21,7 +21,7 @@ from monitor_rig import TinyModel, rows, save_reference, sqlite_context, templat
 from prometheus_client.parser import text_string_to_metric_families
 from scoring_servers import DriftlineServer, driftline_server, running
 
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs.job import JobContext
 from driftline.store.metric_catalogue import catalogue_mismatches
 
 __all__ = ["sqlite_context", "template", "tiny", "tracking"]

@@ -9,7 +9,7 @@ from monitor_rig import TinyModel, rows, save_reference, send
 from sqlalchemy import delete
 
 from driftline.cli.main import root
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs.job import JobContext
 from driftline.store import schema
 from driftline.store.engine import writing
 from driftline.store.errors import DriftlineError

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from monitor_rig import TinyModel, rows, save_reference, send
 
 from driftline.cli.main import root
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs.job import JobContext
 from driftline.store.records import Arm
 
 Run = Callable[..., Result]

@@ -16,9 +16,10 @@ from sqlalchemy import update
 
 from driftline.cli.main import root
 from driftline.cli.since import Since
-from driftline.monitor import log_reference, reference
-from driftline.monitor.jobs import JobContext
+from driftline.monitor import log_reference
+from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.mlflow_link import MlflowLink
+from driftline.monitor.training import reference
 from driftline.scorer import model_source
 from driftline.store import schema
 from driftline.store.errors import DriftlineError

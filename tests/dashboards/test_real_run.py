@@ -22,7 +22,7 @@ import yaml
 from monitor_rig import TinyModel, rows, save_reference, sqlite_context, template, tiny, tracking
 from scoring_servers import DriftlineServer, driftline_server
 
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs.job import JobContext
 
 __all__ = ["sqlite_context", "template", "tiny", "tracking"]
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(180)]

@@ -10,13 +10,13 @@ import pytest
 from monitor_rig import MINUTE_US, TinyModel, at, rows, save_reference, send
 from sqlalchemy import select
 
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.report import drift_report, job
 from driftline.monitor.report.drift_report import DriftReport, NothingToReport, compose
 from driftline.monitor.report.evidently_report import ReportFailed, choose_columns, make_report
 from driftline.monitor.report.mlflow_run import log_report
 from driftline.monitor.report.summary_page import render
-from driftline.monitor.results import Result
+from driftline.monitor.rows.results import Result
 from driftline.monitor.settings import ReportSettings
 from driftline.store import schema
 from driftline.store.prediction_columns import ColumnType, PredictionColumn

@@ -20,12 +20,13 @@ import uvicorn
 from monitor_rig import TinyModel, rows, save_reference, send
 from sqlalchemy import select, update
 
-from driftline.monitor import drift_job, results
-from driftline.monitor.collector import MonitorCollector, exposition
-from driftline.monitor.jobs import JobContext, JobReport
+from driftline.monitor.jobs import drift_job
+from driftline.monitor.jobs.job import JobContext, JobReport
+from driftline.monitor.jobs.schedule import Job, Schedule, _every, jobs, run_job
+from driftline.monitor.metrics.collector import MonitorCollector, exposition
 from driftline.monitor.report import drift_report
 from driftline.monitor.report.drift_report import DriftReport
-from driftline.monitor.schedule import Job, Schedule, _every, jobs, run_job
+from driftline.monitor.rows import results
 from driftline.monitor.status import StatusReader
 from driftline.monitor.web.app import Pages, build_app
 from driftline.store import schema

@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from driftline.monitor.multivariate.check import MultivariateDrift
-from driftline.monitor.multivariate_rows import newest_check
 from driftline.monitor.quality.finding import QualityFinding
-from driftline.monitor.quality_rows import newest_findings
-from driftline.monitor.results import newest_drift
+from driftline.monitor.rows.multivariate_rows import newest_check
+from driftline.monitor.rows.quality_rows import newest_findings
+from driftline.monitor.rows.results import newest_drift
 from driftline.monitor.status import VersionStatus
 from driftline.monitor.web.query import PageQuery
 from driftline.monitor.web.sources import Sources

@@ -14,7 +14,7 @@ from driftline.monitor.drift.windows import span_name
 from driftline.monitor.judge import iso
 from driftline.monitor.multivariate.check import MultivariateDrift
 from driftline.monitor.quality.finding import QualityFinding, QualityVerdict
-from driftline.monitor.results import JobClock
+from driftline.monitor.rows.results import JobClock
 from driftline.monitor.status import VersionStatus
 from driftline.monitor.web.reads.recent_requests import Traffic
 from driftline.monitor.web.sources import Sources

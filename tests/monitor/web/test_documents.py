@@ -13,9 +13,9 @@ from sqlalchemy import event, insert, select, update
 from driftline.monitor.drift.verdict import Verdict
 from driftline.monitor.judge import iso
 from driftline.monitor.multivariate.check import MultivariateDrift
-from driftline.monitor.multivariate_rows import save_check
 from driftline.monitor.quality.finding import Kind, share_finding, unjudged
-from driftline.monitor.quality_rows import save_findings
+from driftline.monitor.rows.multivariate_rows import save_check
+from driftline.monitor.rows.quality_rows import save_findings
 from driftline.store import schema
 from driftline.store.records import Arm, now_us
 

@@ -9,13 +9,15 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from monitor_rig import TinyModel, register, rows, save_reference, send
 
-from driftline.monitor import log_reference, reference, reference_job, training_data
+from driftline.monitor import log_reference
 from driftline.monitor.frames import TrainingDataMismatch
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs import reference_job
+from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.mlflow_link import REFERENCE_TAG, MlflowLink
-from driftline.monitor.reference_sample import draw_sample, read_sample
-from driftline.monitor.results import Result
-from driftline.monitor.training_data import TrainingDataMissing
+from driftline.monitor.rows.results import Result
+from driftline.monitor.training import reference, training_data
+from driftline.monitor.training.reference_sample import draw_sample, read_sample
+from driftline.monitor.training.training_data import TrainingDataMissing
 from driftline.store.errors import ModelNotFound, ReferenceCorrupt, ReferenceMissing
 from driftline.store.reads import model_versions
 from driftline.store.references import newest_reference

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from monitor_rig import TinyModel, rows, save_reference, send
 
-from driftline.monitor import drift_job, results
-from driftline.monitor.bin_shares import MISSING, BinReader, bin_shares
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs import drift_job
+from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.metrics.bin_shares import MISSING, BinReader, bin_shares
+from driftline.monitor.rows import results
 from driftline.store import schema
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
 from driftline.store.profile.reference import Reference, build_reference

@@ -17,9 +17,9 @@ from sqlalchemy import Engine
 
 from driftline.monitor.drift.calibration import calibrate
 from driftline.monitor.frames import TrainingDataMismatch, answer_columns, tensor_column, typed_columns
-from driftline.monitor.importance import Importances, given_importances, measured_importances
 from driftline.monitor.mlflow_link import MlflowLink, exact_uri
-from driftline.monitor.reference_sample import SAMPLE_FILE, draw_sample, keep_sample, write_sample
+from driftline.monitor.training.importance import Importances, given_importances, measured_importances
+from driftline.monitor.training.reference_sample import SAMPLE_FILE, draw_sample, keep_sample, write_sample
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.backfill import put_in_force
 from driftline.store.engine import writing

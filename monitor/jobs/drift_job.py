@@ -5,17 +5,17 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from driftline.monitor import results
 from driftline.monitor.drift.calibration import calibrate, is_calibrated
 from driftline.monitor.drift.episodes import Episode, follow
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.drift.verdict import ColumnDrift, Verdict
-from driftline.monitor.episode_rows import WHOLE, Place, open_episodes, save_episode
-from driftline.monitor.history_rows import PastHours
-from driftline.monitor.jobs import JobContext, JobReport, Outcome, each_version
+from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, each_version
 from driftline.monitor.judge import Judgement, Pace, iso, judge_windows
 from driftline.monitor.mlflow_link import exact_uri
-from driftline.monitor.results import Result
+from driftline.monitor.rows import results
+from driftline.monitor.rows.episode_rows import WHOLE, Place, open_episodes, save_episode
+from driftline.monitor.rows.history_rows import PastHours
+from driftline.monitor.rows.results import Result
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.engine import writing
 from driftline.store.profile.reference import Reference

@@ -7,11 +7,11 @@ import pytest
 from monitor_rig import MINUTE_US, TinyModel, at, rows, save_reference, send
 from sqlalchemy import insert, select
 
-from driftline.monitor import quality_job
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs import quality_job
+from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.quality.finding import QualityFinding
-from driftline.monitor.quality_rows import newest_findings
-from driftline.monitor.results import Result
+from driftline.monitor.rows.quality_rows import newest_findings
+from driftline.monitor.rows.results import Result
 from driftline.monitor.watch import find_version
 from driftline.store import schema
 from driftline.store.profile_levels import HOUR_US, ROLL_UP, floor

@@ -8,11 +8,11 @@ from monitor_rig import MINUTE_US, TinyModel, at, rows, save_reference, send
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from driftline.monitor import drift_job, retention_job
-from driftline.monitor.collector import MonitorCollector, exposition
-from driftline.monitor.jobs import JobContext, JobReport, Outcome
-from driftline.monitor.results import Result
-from driftline.monitor.schedule import Job, Schedule
+from driftline.monitor.jobs import drift_job, retention_job
+from driftline.monitor.jobs.job import JobContext, JobReport, Outcome
+from driftline.monitor.jobs.schedule import Job, Schedule
+from driftline.monitor.metrics.collector import MonitorCollector, exposition
+from driftline.monitor.rows.results import Result
 from driftline.monitor.status import StatusReader
 from driftline.store.metric_catalogue import catalogue_mismatches
 from driftline.store.records import MICROSECONDS, now_us

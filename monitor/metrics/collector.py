@@ -15,16 +15,16 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy import Row
 
-from driftline.monitor.beyond_columns_metrics import add_beyond_columns
-from driftline.monitor.job_durations import JobDurations
-from driftline.monitor.results import JobClock, Result
+from driftline.monitor.metrics.beyond_columns_metrics import add_beyond_columns
+from driftline.monitor.metrics.job_durations import JobDurations
+from driftline.monitor.rows.results import JobClock, Result
 from driftline.monitor.settings import MonitorSettings
 from driftline.monitor.status import CHECKS, STORE_CHECKS, Snapshot, StatusReader, VersionStatus
 from driftline.store.metric_catalogue import load_catalogue
 from driftline.store.records import MICROSECONDS
 
 if TYPE_CHECKING:
-    from driftline.monitor.schedule import Schedule
+    from driftline.monitor.jobs.schedule import Schedule
 
 _PREFIX = "driftline_monitor_"
 _OPENMETRICS_END = b"# EOF\n"

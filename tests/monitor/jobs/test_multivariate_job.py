@@ -8,12 +8,12 @@ import pytest
 from monitor_rig import TinyModel, rows, save_reference, send
 from sqlalchemy import select
 
-from driftline.monitor import drift_job, multivariate_job
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs import drift_job, multivariate_job
+from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.multivariate import domain_classifier
 from driftline.monitor.multivariate.check import MultivariateDrift
-from driftline.monitor.multivariate_rows import newest_check
-from driftline.monitor.results import Result
+from driftline.monitor.rows.multivariate_rows import newest_check
+from driftline.monitor.rows.results import Result
 from driftline.monitor.watch import find_version
 from driftline.store import schema
 from driftline.store.records import Arm

@@ -3,9 +3,9 @@
 from monitor_rig import MINUTE_US, TinyModel, rows, save_reference, send
 from sqlalchemy import select
 
-from driftline.monitor import drift_job
-from driftline.monitor.jobs import JobContext
-from driftline.monitor.results import Result
+from driftline.monitor.jobs import drift_job
+from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.rows.results import Result
 from driftline.monitor.status import read_snapshot
 from driftline.monitor.watch import find_version, watched_versions
 from driftline.store import schema

@@ -6,10 +6,10 @@ import pandas as pd
 from monitor_rig import TinyModel, load, rows, save_reference, send
 from sqlalchemy import select
 
-from driftline.monitor import quality_job
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs import quality_job
+from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.quality.finding import Kind
-from driftline.monitor.quality_rows import newest_findings
+from driftline.monitor.rows.quality_rows import newest_findings
 from driftline.monitor.watch import find_version
 from driftline.store import schema
 from driftline.store.records import Arm, Invocation, new_invocation_id, now_us

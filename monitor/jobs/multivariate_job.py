@@ -1,11 +1,11 @@
 """The multivariate job: per watched version and arm, whether live rows can be told from training rows."""
 
 from driftline.monitor.drift.verdict import Verdict
-from driftline.monitor.jobs import JobContext, JobReport, Outcome, each_version
+from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, each_version
 from driftline.monitor.mlflow_link import exact_uri
 from driftline.monitor.multivariate.check import check
-from driftline.monitor.multivariate_rows import save_check
-from driftline.monitor.results import Result
+from driftline.monitor.rows.multivariate_rows import save_check
+from driftline.monitor.rows.results import Result
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.engine import writing
 from driftline.store.records import MICROSECONDS

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from driftline.monitor.fitted_importance import fitted_importances
 from driftline.monitor.frames import TrainingDataMismatch
-from driftline.monitor.permutation_importance import permutation_importances
+from driftline.monitor.training.fitted_importance import fitted_importances
+from driftline.monitor.training.permutation_importance import permutation_importances
 from driftline.store.prediction_columns import PredictionColumn
 
 if TYPE_CHECKING:

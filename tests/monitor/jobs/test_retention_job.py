@@ -3,10 +3,10 @@ from dataclasses import replace
 from monitor_rig import TinyModel, at, rows, send
 from sqlalchemy import select, text
 
-from driftline.monitor import retention_job
-from driftline.monitor.jobs import STORE, JobContext
-from driftline.monitor.results import Result, job_clock
-from driftline.monitor.schedule import jobs
+from driftline.monitor.jobs import retention_job
+from driftline.monitor.jobs.job import STORE, JobContext
+from driftline.monitor.jobs.schedule import jobs
+from driftline.monitor.rows.results import Result, job_clock
 from driftline.monitor.status import read_snapshot
 from driftline.store import schema
 from driftline.store.partitions import DAY_US

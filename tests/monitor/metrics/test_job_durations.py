@@ -1,4 +1,4 @@
-from driftline.monitor.job_durations import BUCKETS_SECONDS, JobDurations
+from driftline.monitor.metrics.job_durations import BUCKETS_SECONDS, JobDurations
 
 
 def test_a_bucket_holds_its_upper_bound_and_remembers_the_newest_run() -> None:

@@ -1,11 +1,11 @@
 """The quality job: per watched version and arm, what is wrong with the rows themselves."""
 
-from driftline.monitor.jobs import JobContext, JobReport, Outcome, each_version
+from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, each_version
 from driftline.monitor.mlflow_link import exact_uri
 from driftline.monitor.quality.examine import examine
 from driftline.monitor.quality.finding import WHOLE, QualityFinding, QualityVerdict
-from driftline.monitor.quality_rows import save_findings
-from driftline.monitor.results import Result
+from driftline.monitor.rows.quality_rows import save_findings
+from driftline.monitor.rows.results import Result
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.engine import writing
 from driftline.store.references import newest_reference

@@ -16,13 +16,14 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from driftline.monitor import drift_job, reference
-from driftline.monitor.fitted_importance import fitted_importances
 from driftline.monitor.frames import TrainingDataMismatch
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs import drift_job
+from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.judge import judge
 from driftline.monitor.mlflow_link import MlflowLink
-from driftline.monitor.permutation_importance import permutation_importances
+from driftline.monitor.training import reference
+from driftline.monitor.training.fitted_importance import fitted_importances
+from driftline.monitor.training.permutation_importance import permutation_importances
 from driftline.store.profile.reference import Reference
 from driftline.store.records import now_us
 

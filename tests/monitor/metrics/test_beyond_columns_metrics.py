@@ -4,10 +4,10 @@ import pytest
 from monitor_rig import TinyModel, rows, save_reference, send
 from prometheus_client.parser import text_string_to_metric_families
 
-from driftline.monitor import multivariate_job, quality_job
-from driftline.monitor.collector import MonitorCollector, exposition
-from driftline.monitor.jobs import JobContext
-from driftline.monitor.schedule import Schedule
+from driftline.monitor.jobs import multivariate_job, quality_job
+from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.jobs.schedule import Schedule
+from driftline.monitor.metrics.collector import MonitorCollector, exposition
 from driftline.monitor.status import StatusReader
 from driftline.store.metric_catalogue import catalogue_mismatches
 

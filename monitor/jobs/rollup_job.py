@@ -1,7 +1,7 @@
 """The roll-up job: profiles of minutes become those of hours and days; about the whole store, no model."""
 
-from driftline.monitor.jobs import JobContext, JobReport, Outcome, whole_store
-from driftline.monitor.results import Result
+from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, whole_store
+from driftline.monitor.rows.results import Result
 from driftline.store.rollup import roll_up
 
 NAME = "rollup"

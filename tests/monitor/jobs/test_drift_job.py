@@ -7,14 +7,14 @@ import pytest
 from monitor_rig import MINUTE_US, TinyModel, at, rows, save_reference, send
 from sqlalchemy import select
 
-from driftline.monitor import drift_job
 from driftline.monitor.drift.calibration import is_calibrated
 from driftline.monitor.drift.movement import ColumnPicture
-from driftline.monitor.episode_rows import open_drift
-from driftline.monitor.history_rows import PastHours
-from driftline.monitor.jobs import JobContext
+from driftline.monitor.jobs import drift_job
+from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.judge import judge
-from driftline.monitor.results import Result
+from driftline.monitor.rows.episode_rows import open_drift
+from driftline.monitor.rows.history_rows import PastHours
+from driftline.monitor.rows.results import Result
 from driftline.monitor.watch import watched_versions
 from driftline.store import schema
 from driftline.store.records import Arm, now_us

@@ -1,9 +1,9 @@
 """The reference job: a version that is served and has no reference in the store, but one in MLflow, gets it."""
 
-from driftline.monitor.jobs import JobContext, JobReport, Outcome, each_version
+from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, each_version
 from driftline.monitor.mlflow_link import exact_uri
-from driftline.monitor.reference import fetch
-from driftline.monitor.results import Result
+from driftline.monitor.rows.results import Result
+from driftline.monitor.training.reference import fetch
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.references import newest_reference_id
 

@@ -1,7 +1,7 @@
 """The retention job: what is older than ``[retention]`` keeps goes, day by day; about the whole store, no model."""
 
-from driftline.monitor.jobs import JobContext, JobReport, Outcome, whole_store
-from driftline.monitor.results import Result
+from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, whole_store
+from driftline.monitor.rows.results import Result
 from driftline.store.retention.prune import prune
 
 NAME = "retention"

@@ -20,11 +20,11 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from driftline.monitor import drift_job, multivariate_job, quality_job, reference_job, retention_job, rollup_job
-from driftline.monitor.job_durations import JobDurations
-from driftline.monitor.jobs import JobContext, JobReport, explain
+from driftline.monitor.jobs import drift_job, multivariate_job, quality_job, reference_job, retention_job, rollup_job
+from driftline.monitor.jobs.job import JobContext, JobReport, explain
+from driftline.monitor.metrics.job_durations import JobDurations
 from driftline.monitor.report import job as report_job
-from driftline.monitor.results import Result
+from driftline.monitor.rows.results import Result
 from driftline.store.errors import DriftlineError
 
 log = logging.getLogger(__name__)

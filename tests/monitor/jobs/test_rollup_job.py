@@ -1,10 +1,10 @@
 from monitor_rig import TinyModel, at, rows, save_reference, send
 from sqlalchemy import func, select, update
 
-from driftline.monitor import rollup_job
-from driftline.monitor.jobs import STORE, JobContext
-from driftline.monitor.results import Result
-from driftline.monitor.schedule import jobs
+from driftline.monitor.jobs import rollup_job
+from driftline.monitor.jobs.job import STORE, JobContext
+from driftline.monitor.jobs.schedule import jobs
+from driftline.monitor.rows.results import Result
 from driftline.store import schema
 from driftline.store.profile_levels import HOUR_US, ROLL_UP
 from driftline.store.records import now_us

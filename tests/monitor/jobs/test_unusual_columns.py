@@ -12,12 +12,12 @@ from monitor_rig import TinyModel, load
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from driftline.monitor import drift_job, multivariate_job, quality_job
 from driftline.monitor.drift.calibration import calibrate
-from driftline.monitor.jobs import JobContext
-from driftline.monitor.reference import save
-from driftline.monitor.reference_sample import draw_sample
-from driftline.monitor.results import Result
+from driftline.monitor.jobs import drift_job, multivariate_job, quality_job
+from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.rows.results import Result
+from driftline.monitor.training.reference import save
+from driftline.monitor.training.reference_sample import draw_sample
 from driftline.store import schema
 from driftline.store.payload.typed_cells import typed_column
 from driftline.store.prediction_columns import prediction_columns

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from driftline.monitor import results
 from driftline.monitor.mlflow_link import MlflowLink
 from driftline.monitor.multivariate.settings import MultivariateSettings
 from driftline.monitor.quality.settings import QualitySettings
-from driftline.monitor.results import Result
+from driftline.monitor.rows import results
+from driftline.monitor.rows.results import Result
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.monitor.watch import WatchedVersion, watched_versions
 from driftline.store.engine import writing

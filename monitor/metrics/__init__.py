@@ -1,0 +1,1 @@
+"""What the monitor exports for Prometheus."""

@@ -1,0 +1,1 @@
+"""What jobs leave in the store and others read there."""
