@@ -54,10 +54,12 @@ def _executemany(connection: Connection, table: Table, columns: Mapping[str, Cel
     values: list[str] = []
     names: list[str] = []
     varying: list[Iterable[Any]] = []
+    last = next(reversed(columns))
     for name, cells in columns.items():
         listed = _listed(cells)
         first = listed[0]
         constant = (first is None or type(first) is int) and listed.count(first) == len(listed)
+        constant &= bool(varying) or name != last  # one at least is bound
         if constant and first is None:
             continue
         names.append(f'"{name}"')
