@@ -13,8 +13,8 @@ from seeded_store import SeededModel, seed
 from sqlalchemy import Engine
 
 from driftline.monitor.drift.settings import DriftSettings
-from driftline.monitor.jobs import JobContext
-from driftline.monitor.schedule import Schedule
+from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.jobs.schedule import Schedule
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.monitor.status import StatusReader
 from driftline.monitor.web.app import Pages, build_app
