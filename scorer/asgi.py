@@ -10,7 +10,6 @@ Invariants
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
@@ -20,6 +19,7 @@ from driftline.scorer.body_limit import LimitedBody
 from driftline.scorer.door import Door, Refusal
 from driftline.scorer.exchange import SERVER_ERROR, Exchange
 from driftline.scorer.prediction_pool import PredictionPool
+from driftline.scorer.request_count import RequestCount
 from driftline.scorer.served_model import ServedModel
 from driftline.scorer.shadow import Shadow
 from driftline.scorer.tally import ROUTES
@@ -80,75 +80,83 @@ class ScoringLayer:
             self._shadow.model = model
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            # A copy: applications note themselves in it, and the server keeps it as long as the connection, which
-            # would keep a version alive that was replaced.
-            await self._http({**scope}, receive, send)
-        elif scope["type"] == "lifespan":
+        if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif refusal := self._door.refusal(
-            scope, _route_path(scope)
-        ):  # of a WebSocket, which only MLflow's app refuses
+            return
+        path = _route_path(scope)
+        refusal = self._door.refusal(scope, path)
+        if path == _INVOCATIONS and refusal is None and scope["type"] == "http":
+            await self._invocation(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._beside(scope, receive, send, path, refusal)
+        elif refusal is not None:  # of a WebSocket, which only MLflow's app refuses
             self.champion.tally.rejected(refusal.reason)
             await refusal.send(scope, send)
         else:
             await self.champion.app(scope, receive, send)
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = _route_path(scope)
-        begin = time.perf_counter_ns()
+    async def _invocation(self, scope: Scope, receive: Receive, send: Send) -> None:
         served, invocation_id = self.champion, None
-        if self._canary is not None and path == _INVOCATIONS:
+        if self._canary is not None:
             invocation_id = new_invocation_id(now_us())
             if self._canary.takes(scope["headers"], invocation_id):
                 served = self._canary.model
-        served.tally.started()
+        count = RequestCount(served.tally, _ROUTE[_INVOCATIONS])
+        self._open_exchanges += 1
         status = 0
-        counted = False
+        try:
+            body = self._door.body(scope, receive)
+            exchange = Exchange(scope, body.receive, send, served, invocation_id, count)
+            await self._answer(exchange, body)
+            if self._shadow is not None and exchange.scored_body is not None:
+                self._shadow.offer(scope, exchange.scored_body, exchange.id)
+        except BaseException:
+            status = SERVER_ERROR[0]
+            raise
+        finally:
+            count.finish(status)
+            self._open_exchanges -= 1
+            self._close_when_idle()
 
-        def count() -> None:
-            nonlocal counted
-            if not counted:
-                counted = True
-                served.tally.finished(_ROUTE.get(path, _OTHER), status, (time.perf_counter_ns() - begin) // 1000)
+    async def _answer(self, exchange: Exchange, body: LimitedBody) -> None:
+        """Let the exchange run as long as its body keeps within the limit."""
+        if not body.too_large:
+            try:
+                await exchange.run()
+            except Exception:
+                if not body.too_large:
+                    raise
+        if body.too_large:
+            await exchange.refuse(self._door.too_large)
+
+    async def _beside(self, scope: Scope, receive: Receive, send: Send, path: str, refusal: Refusal | None) -> None:
+        """Answer what is no invocation, or comes to none."""
+        served = self.champion
+        count = RequestCount(served.tally, _ROUTE.get(path, _OTHER))
+        status = 0
 
         async def watch(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             elif message["type"] == "http.response.body" and not message.get("more_body", False):
-                count()
+                count.finish(status)
             await send(message)
 
         try:
-            if refusal := self._door.refusal(scope, path):
+            if refusal is not None:
                 served.tally.rejected(refusal.reason)
                 await refusal.send(scope, watch)
-            elif path == _INVOCATIONS:
-                await self._exchange(scope, receive, watch, served, invocation_id)
             else:
+                scope = {**scope}  # as for invocations; the server, which holds the original, sends no body to HEAD
                 if scope["method"] == "HEAD" and path in _HEAD_AS_GET:
-                    scope = {**scope, "method": "GET"}  # the server, which holds the original, sends no body
+                    scope["method"] = "GET"
                 await served.app(scope, receive, watch)
         except BaseException:
             status = status or SERVER_ERROR[0]
             raise
         finally:
-            count()
-
-    async def _exchange(
-        self, scope: Scope, receive: Receive, send: Send, served: ServedModel, invocation_id: bytes | None
-    ) -> None:
-        self._open_exchanges += 1
-        try:
-            body = self._door.body(scope, receive)
-            exchange = Exchange(scope, body.receive, send, served, invocation_id)
-            await _answer(exchange, body, self._door.too_large)
-            if self._shadow is not None and exchange.scored_body is not None:
-                self._shadow.offer(scope, exchange.scored_body, exchange.id)
-        finally:
-            self._open_exchanges -= 1
-            self._close_when_idle()
+            count.finish(status)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         """Answer for MLflow's application, which has nothing to do here and would be kept alive by being asked."""
@@ -175,18 +183,6 @@ class ScoringLayer:
         """Close the spool; a model that ends the process shuts down while its own request is still to be answered."""
         if self._shut_down and not self._open_exchanges:
             self.champion.tee.close()
-
-
-async def _answer(exchange: Exchange, body: LimitedBody, too_large: Refusal) -> None:
-    """Let the exchange run as long as its body keeps within the limit."""
-    if not body.too_large:
-        try:
-            await exchange.run()
-        except Exception:
-            if not body.too_large:
-                raise
-    if body.too_large:
-        await exchange.refuse(too_large)
 
 
 def _route_path(scope: Scope) -> str:

@@ -6,6 +6,8 @@ Invariants
   no answer comes from a batch, then or later.
 - A request waits for others while a batch runs, and after that for those who were answered by it and may come again: no
   longer than that batch took, and never longer than ``wait_seconds`` in all. A request alone never waits.
+- While the event loop sends answers and reads requests nobody's time runs: what has arrived by the end of a wait is
+  read before the batch starts.
 - What goes wrong in a batch goes wrong for nobody: ``score`` returns None, and each request is predicted alone.
 - A request that is gone (a timeout) changes nothing for its neighbours.
 """
@@ -25,6 +27,9 @@ from driftline.store.typed_payload import TypedLayout
 if TYPE_CHECKING:
     from driftline.scorer.fast_path import FastPath, Frame
 
+# A turn to come from the timers to the sockets, one to read them, one to parse what was read.
+_READING_TURNS = 3
+
 _log = logging.getLogger("driftline.scorer")
 
 
@@ -36,7 +41,7 @@ class _Request(NamedTuple):
 
 
 class _Batch:
-    """Requests that wait together, at the latest until ``latest`` of the event loop's clock."""
+    """Requests that wait together, at the latest until ``latest`` of the monotonic clock."""
 
     __slots__ = ("latest", "requests", "rows", "start")
 
@@ -76,15 +81,15 @@ class Batcher:
         self._running = 0
         self._expected = 1
         self._expected_until = 0.0
-        self._loop = asyncio.get_running_loop
 
-    async def score(self, frame: "Frame", parse_us: int, place: Place) -> Scored | None:
-        """Return the answer to these rows out of a batch, None where they are to be predicted alone."""
+    def score(self, frame: "Frame", parse_us: int, place: Place) -> "asyncio.Future[Scored | None]":
+        """Return the future answer to these rows out of a batch; its result is None where they go alone."""
+        answer: asyncio.Future[Scored | None] = self._pool.loop.create_future()
         if frame.join_key is None or frame.rows > self._limits.rows:
-            return None
-        answer: asyncio.Future[Scored | None] = self._loop().create_future()
-        self._add(_Request(frame, parse_us, place, answer))
-        return await answer
+            answer.set_result(None)
+        else:
+            self._add(_Request(frame, parse_us, place, answer))
+        return answer
 
     def _add(self, request: _Request) -> None:
         key, rows = request.frame.join_key, request.frame.rows
@@ -93,26 +98,34 @@ class Batcher:
             self._start(key, batch)
             batch = None
         if batch is None:
-            batch = self._waiting[key] = _Batch(self._loop().time() + self._limits.wait_seconds)
+            batch = self._waiting[key] = _Batch(time.monotonic() + self._limits.wait_seconds)
             self._start_later(key, batch)
         batch.requests.append(request)
         batch.rows += rows
         if batch.rows >= self._limits.rows:
             self._start(key, batch)
         elif not self._running and len(batch.requests) == self._expected:
-            self._loop().call_soon(self._start, key, batch)
+            self._pool.loop.call_soon(self._start, key, batch)
 
     def _start_later(self, key: Hashable, batch: _Batch) -> None:
         if batch.start is not None:
             batch.start.cancel()
-        loop = self._loop()
+        loop, now = self._pool.loop, time.monotonic()
         if self._running:
-            batch.start = loop.call_at(batch.latest, self._start, key, batch)
-        elif loop.time() < self._expected_until:
-            batch.start = loop.call_at(min(batch.latest, self._expected_until), self._start, key, batch)
+            batch.start = loop.call_later(max(0.0, batch.latest - now), self._start, key, batch)
+        elif now < self._expected_until:
+            wait_seconds = max(0.0, min(batch.latest, self._expected_until) - now)
+            batch.start = loop.call_later(wait_seconds, self._start_when_read, key, batch, _READING_TURNS)
         else:
             # Not at once, but when all requests that came in the same turn of the loop have been parsed.
             batch.start = loop.call_soon(self._start, key, batch)
+
+    def _start_when_read(self, key: Hashable, batch: _Batch, turns: int) -> None:
+        """Start the batch when the loop has read and parsed what has arrived by now, which takes it so many turns."""
+        if not turns:
+            self._start(key, batch)
+        elif self._waiting.get(key) is batch:
+            batch.start = self._pool.loop.call_soon(self._start_when_read, key, batch, turns - 1)
 
     def _start(self, key: Hashable, batch: _Batch) -> None:
         if self._waiting.get(key) is not batch:
@@ -124,13 +137,19 @@ class Batcher:
         if live:
             self._running += 1
             done = self._pool.start(self._score, live, places=[request.place for request in live])
-            done.add_done_callback(partial(self._finish, live, self._loop().time()))
+            done.add_done_callback(partial(self._finish, live, time.monotonic()))
 
     def _finish(
         self, requests: Sequence[_Request], begin: float, done: "asyncio.Future[Sequence[Scored | None]]"
     ) -> None:
+        took_seconds = time.monotonic() - begin
         self._running -= 1
-        self._expect_others(requests, begin)
+        self._expected = len(requests) + sum(len(batch.requests) for batch in self._waiting.values())
+        self._expected_until = time.monotonic() + self._limits.wait_seconds
+        self._answer(requests, done)
+        self._pool.loop.call_soon(self._expect_others, took_seconds)
+
+    def _answer(self, requests: Sequence[_Request], done: "asyncio.Future[Sequence[Scored | None]]") -> None:
         error = done.exception()
         if isinstance(error, _NotCut) and self.active:
             self.active = False
@@ -145,11 +164,10 @@ class Batcher:
             if not request.answer.done():
                 request.answer.set_result(scored)
 
-    def _expect_others(self, requests: Sequence[_Request], begin: float) -> None:
-        """Let those that wait go on waiting for those that are answered now, who may well come again."""
-        self._expected = len(requests) + sum(len(batch.requests) for batch in self._waiting.values())
-        now = self._loop().time()
-        self._expected_until = now + min(self._limits.wait_seconds, now - begin) if self._expected > 1 else now
+    def _expect_others(self, took_seconds: float) -> None:
+        """Let those that wait go on waiting for those whose answers have been sent by now, who may well come again."""
+        wait_seconds = min(self._limits.wait_seconds, took_seconds) if self._expected > 1 else 0.0
+        self._expected_until = time.monotonic() + wait_seconds
         for key, batch in self._waiting.items():
             self._start_later(key, batch)
 

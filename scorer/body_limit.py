@@ -23,18 +23,20 @@ class LimitedBody:
         receive: hand this to whoever reads the body.
     """
 
+    __slots__ = ("_left", "_receive", "receive", "too_large")
+
     def __init__(self, headers: Headers, receive: Receive, max_bytes: int) -> None:
         self._receive = self.receive = receive
         self._left = max_bytes
         self.too_large = False
         if not max_bytes:
             return
-        given = dict(headers)  # a request that declares neither has no body
-        if b"transfer-encoding" in given:
-            self.receive = self._counted
-        elif b"content-length" in given:
-            # The server's parser has seen that it is a number, and gives no more than that.
-            self.too_large = int(given[b"content-length"]) > max_bytes
+        for name, value in headers:  # a request that declares neither has no body
+            if name == b"content-length":
+                # The server's parser has seen that it is a number, and gives no more than that.
+                self.too_large = int(value) > max_bytes
+            elif name == b"transfer-encoding":
+                self.receive = self._counted
 
     async def _counted(self) -> Message:
         if self.too_large:

@@ -6,18 +6,20 @@ Invariants
   not take. Two headers are added.
 - An invocation is in the spool before the first byte of its answer leaves.
 - A request whose body never arrived whole has no answer and is not recorded.
+- Applications get a copy of the scope: they note themselves in it, and the server keeps it as long as the connection,
+  which would keep a version alive that was replaced.
 - A request is worked on only while it holds a place in the pool; where there is none, it is refused and recorded.
 """
 
-import asyncio
 import time
 
 from driftline.scorer.answers import answer_rows, rejection
 from driftline.scorer.asgi_types import Headers, Message, Receive, Scope, Send
 from driftline.scorer.door import Refusal
-from driftline.scorer.prediction_pool import Place
+from driftline.scorer.request_count import RequestCount
 from driftline.scorer.scored import Scored
 from driftline.scorer.served_model import ServedModel
+from driftline.scorer.time_limit import Deadline
 from driftline.store.records import Invocation, invocation_id_text, new_invocation_id, now_us
 from driftline.store.spool.record import Kind
 
@@ -41,16 +43,29 @@ class Exchange:
 
     Args:
         id_: of the invocation; None makes a new one.
+        count: told of the answer before it leaves; None where requests are not counted.
 
     Attributes:
         scored_body: what the model was given; None where the request was refused, or never arrived whole.
     """
 
+    __slots__ = (
+        "_abandoned", "_answer", "_begin_ns", "_client_request_id", "_content_type", "_count", "_deadline", "_left",
+        "_method", "_receive", "_received_at_us", "_request", "_scope", "_scored", "_send", "_served", "_start",
+        "_whole", "id", "scored_body",
+    )  # fmt: skip
+
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, served: ServedModel, id_: bytes | None = None
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        served: ServedModel,
+        id_: bytes | None = None,
+        count: RequestCount | None = None,
     ) -> None:
         self._received_at_us = now_us()
-        self._begin = time.perf_counter_ns()
+        self._begin_ns = time.perf_counter_ns()
         self.id = id_ or new_invocation_id(self._received_at_us)
         self.scored_body: bytes | None = None
         self._content_type, self._client_request_id = _headers(scope["headers"])
@@ -59,20 +74,20 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._served = served
+        self._count = count
         self._request: list[bytes] = []
-        self._whole = self._abandoned = False
+        self._whole = self._abandoned = self._left = False
         self._start: Message | None = None
-        self._left = False
         self._answer: list[bytes] = []
         self._scored: Scored | None = None
-        self._limit: asyncio.Timeout | None = None
+        self._deadline: Deadline | None = None
 
     async def run(self) -> None:
         try:
             if self._method == "POST":
                 await self._in_time()
             else:
-                await self._served.app(self._scope, self._read, self._write)
+                await self._served.app({**self._scope}, self._read, self._write)
         except BaseException:
             if not self._left and not self._abandoned:
                 await self._record(*SERVER_ERROR)
@@ -81,45 +96,42 @@ class Exchange:
     async def refuse(self, refusal: Refusal) -> None:
         """Answer without the model; what was read of the body is not kept."""
         if not self._left:
-            self._request, self._abandoned, self._limit = [], False, None
+            self._request, self._abandoned, self._deadline = [], False, None
             self.scored_body = None
             await self._leave(refusal.start(self._scope), refusal.body)
 
     async def _in_time(self) -> None:
         """Hold the whole exchange, handed over or not, to the timeout that MLflow's application has."""
         try:
-            async with asyncio.timeout(self._served.timeout_seconds) as self._limit:
-                await self._score()
+            with self._served.time_limit.start() as self._deadline:
+                while not self._whole:
+                    await self._read()
+                    if self._abandoned:
+                        return
+                await self._score(b"".join(self._request))
         except TimeoutError:
-            if self._limit is None or not self._limit.expired() or self._left:
+            if self._deadline is None or not self._deadline.expired or self._left:
                 raise
             await self._answer_json(504, _TIMEOUT_BODY)
 
-    async def _score(self) -> None:
-        while not self._whole:
-            await self._read()
-            if self._abandoned:
-                return
+    async def _score(self, body: bytes) -> None:
         place = self._served.pool.admit()
         if place is None:
             await self._leave(_OVERLOAD.start(self._scope), _OVERLOAD.body)
             return
         try:
-            await self._score_in(place, b"".join(self._request))
+            self._request = [body]
+            self.scored_body = body
+            predictor = self._served.predictor
+            if predictor is not None and self._content_type in _JSON_TYPES:
+                self._scored = await predictor.answer(body, place)
+            if self._scored is None:
+                place.lend()
+                await self._served.app({**self._scope}, self._read_again(body), self._write)
+            else:
+                await self._answer_json(200, self._scored.body)
         finally:
             place.release()
-
-    async def _score_in(self, place: Place, body: bytes) -> None:
-        self._request = [body]
-        self.scored_body = body
-        predictor = self._served.predictor
-        if predictor is not None and self._content_type in _JSON_TYPES:
-            self._scored = await predictor.answer(body, place)
-        if self._scored is None:
-            place.lend()
-            await self._served.app(self._scope, self._read_again(body), self._write)
-        else:
-            await self._answer_json(200, self._scored.body)
 
     async def _answer_json(self, status: int, body: bytes) -> None:
         headers = [(b"content-length", str(len(body)).encode()), (b"content-type", _JSON)]
@@ -161,12 +173,14 @@ class Exchange:
         if self._abandoned:
             return  # nobody reads what the application says to that
         self._left = True
-        if self._limit is not None and not self._limit.expired():
-            self._limit.reschedule(None)  # what is left is our own: the record and the sending
+        if self._deadline is not None and not self._deadline.expired:
+            self._deadline.lift()  # what is left is our own: the record and the sending
         await self._record(start["status"], body)
         own = invocation_id_text(self.id).encode()
         added = ((b"x-request-id", self._client_request_id or own), (b"x-driftline-invocation-id", own))
         await self._send({**start, "headers": [*start["headers"], *added, *self._served.headers]})
+        if self._count is not None:
+            self._count.finish(start["status"])
         await self._send({"type": "http.response.body", "body": body})
 
     async def _record(self, status: int, body: bytes) -> None:
@@ -179,7 +193,7 @@ class Exchange:
                 received_at_us=self._received_at_us,
                 status=status,
                 arm=self._served.arm,
-                latency_us=(time.perf_counter_ns() - self._begin) // 1000,
+                latency_us=(time.perf_counter_ns() - self._begin_ns) // 1000,
                 content_type=self._content_type[:_STORED_HEADER_BYTES],
                 client_request_id=self._client_request_id[:_STORED_HEADER_BYTES],
                 request=b"".join(self._request) if typed_rows is None else typed_rows,

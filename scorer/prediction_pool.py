@@ -9,17 +9,23 @@ Invariants
   prediction that outlives its timeout keeps the place.
 - Work whose request has gone before a thread took it is not begun.
 - The event loop waits for threads that compute in Python about a millisecond, however many there are.
+- Work waits for a thread that is not at work only while work gets done: where nothing was finished for
+  ``_PATIENCE_SECONDS``, one thread more takes part, until all of them do.
+
+Why not all threads at once: those that compute in Python take its lock from one another, which costs a short
+prediction a third of its time. Two keep it busy; whatever waits for something else is not short.
 """
 
 import asyncio
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, ParamSpec, Self, TypeVar
 
 from driftline.scorer.settings import ScorerSettings
@@ -33,6 +39,9 @@ DEFAULT_QUEUED = 1000
 # Python lends its lock for 5 ms at a time and knows no precedence: the event loop would wait that long for each thread
 # that computes, whenever it comes back from the system. This is what all threads together may keep it waiting.
 _LONGEST_TURN_SECONDS, _SHORTEST_SWITCH_SECONDS = 0.001, 0.00005
+_FIRST_WIDTH = 2
+_PATIENCE_SECONDS = 0.003
+_NARROWING_TURNS = 30  # so many patiences after each other without a stall let one thread rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +103,15 @@ class PredictionPool:
         self.threads = threads
         self.batches = batches
         self._free_places = threads + queued
-        self._queue: SimpleQueue[_Work | None] = SimpleQueue()
-        self._started: list[Thread] = []
-        self._unfinished = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = Lock()  # of what follows
+        self._waiting: deque[_Work] = deque()
+        self._threads: list[_PredictionThread] = []
+        self._idle: list[_PredictionThread] = []
+        self._busy = 0
+        self._width = min(_FIRST_WIDTH, threads)
+        self._watched = False
+        self._finished = self._good_turns = 0
 
     @classmethod
     def open(cls, settings: ScorerSettings) -> Self:
@@ -110,11 +124,19 @@ class PredictionPool:
             batches if settings.max_batch_rows else None,
         )
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that is served; the running one where nothing was installed."""
+        if self._loop is None:
+            self.install()
+        assert self._loop is not None
+        return self._loop
+
     def install(self) -> None:
         """Serve the running event loop; its ``asyncio.to_thread``, which MLflow's server calls, gets these threads."""
         self._loop = asyncio.get_running_loop()
         self._loop.set_default_executor(_Executor(self))
-        sys.setswitchinterval(max(_LONGEST_TURN_SECONDS / self.threads, _SHORTEST_SWITCH_SECONDS))
+        self._set_width(self._width)
 
     def admit(self) -> Place | None:
         """Return a place, None when all are taken. Who was admitted releases it."""
@@ -127,10 +149,7 @@ class PredictionPool:
         self, function: Callable[..., T], *arguments: object, places: Sequence[Place] = ()
     ) -> "asyncio.Future[T]":
         """Return the future result of ``function``, which runs in one of the threads and holds the places meanwhile."""
-        if self._loop is None:
-            self.install()
-        assert self._loop is not None
-        future: asyncio.Future[T] = self._loop.create_future()
+        future: asyncio.Future[T] = self.loop.create_future()
         self._put(_Work(function, arguments, future, places))
         return future
 
@@ -141,34 +160,95 @@ class PredictionPool:
     def _put(self, work: "_Work") -> None:
         for place in work.places:
             place.hold()
-        self._unfinished += 1
-        if self._unfinished > len(self._started) < self.threads:
-            thread = Thread(target=self._work, name=f"predict-{len(self._started)}")
-            self._started.append(thread)
-            thread.start()
-        self._queue.put(work)
+        with self._lock:
+            thread = self._free_thread()
+            if thread is None:
+                self._waiting.append(work)
+        if thread is not None:
+            thread.give(work)
+        if not self._watched and (thread is None or self._busy > _FIRST_WIDTH):
+            self._watched = True
+            self._finished = self._good_turns = 0
+            self.loop.call_later(_PATIENCE_SECONDS, self._watch)
 
-    def _work(self) -> None:
-        assert self._loop is not None
-        while (work := self._queue.get()) is not None:
-            work.run()
-            try:
-                self._loop.call_soon_threadsafe(self._finish, work)
-            except RuntimeError:  # the loop is closed: nobody waits
-                return
-            del work  # and what it holds, while this thread waits for the next
+    def _free_thread(self) -> "_PredictionThread | None":
+        """Return a thread to give work to, the one that rested last: its memory is warm. The lock is held."""
+        if self._busy >= self._width:
+            return None
+        self._busy += 1
+        if self._idle:
+            return self._idle.pop()
+        thread = _PredictionThread(self, f"predict-{len(self._threads)}")
+        self._threads.append(thread)
+        thread.start()
+        return thread
 
-    def _finish(self, work: "_Work") -> None:
-        self._unfinished -= 1
+    def next_work(self, thread: "_PredictionThread") -> "_Work | None":
+        """Return what a thread of this pool does next; None lets it rest until it is given something."""
+        with self._lock:
+            if self._waiting and self._busy <= self._width:
+                return self._waiting.popleft()
+            self._busy -= 1
+            self._idle.append(thread)
+            return None
+
+    def finish(self, work: "_Work") -> None:
+        """Tell of work that was done; on the event loop."""
+        self._finished += 1
         for place in work.places:
             place.release()
         work.tell()
 
-    def _end(self, wait: bool) -> None:
-        for _ in self._started:
-            self._queue.put(None)
-        for thread in self._started if wait else ():
+    def _watch(self) -> None:
+        """Let one thread more take part where nothing was finished for a while, and one less where that is long ago."""
+        finished, self._finished = self._finished, 0
+        self._good_turns = self._good_turns + 1 if finished else 0
+        if self._good_turns >= _NARROWING_TURNS and self._width > _FIRST_WIDTH:
+            self._good_turns = 0
+            self._set_width(self._width - 1)
+        elif self._waiting and not finished and self._width < self.threads:
+            self._set_width(self._width + 1)
+            with self._lock:
+                thread = self._free_thread() if self._waiting else None
+                work = self._waiting.popleft() if thread is not None else None
+            if thread is not None and work is not None:
+                thread.give(work)
+        self._watched = bool(self._waiting) or self._busy > _FIRST_WIDTH
+        if self._watched:
+            self.loop.call_later(_PATIENCE_SECONDS, self._watch)
+
+    def _set_width(self, width: int) -> None:
+        self._width = width
+        sys.setswitchinterval(max(_LONGEST_TURN_SECONDS / width, _SHORTEST_SWITCH_SECONDS))
+
+    def end(self, wait: bool) -> None:
+        """Let the threads end when they have done what waits."""
+        for thread in self._threads:
+            thread.give(None)
+        for thread in self._threads if wait else ():
             thread.join()
+
+
+class _PredictionThread(Thread):
+    def __init__(self, pool: PredictionPool, name: str) -> None:
+        super().__init__(name=name)
+        self._pool = pool
+        self._given: SimpleQueue[_Work | None] = SimpleQueue()
+
+    def give(self, work: "_Work | None") -> None:
+        """Wake the thread for this work; None ends it."""
+        self._given.put(work)
+
+    def run(self) -> None:
+        while (work := self._given.get()) is not None:
+            while work is not None:
+                work.run()
+                following = self._pool.next_work(self)  # before the loop hears of it and may have more
+                try:
+                    self._pool.loop.call_soon_threadsafe(self._pool.finish, work)
+                except RuntimeError:  # the loop is closed: nobody waits
+                    return
+                work = following
 
 
 class _Work:
@@ -232,4 +312,4 @@ class _Executor(ThreadPoolExecutor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        self._pool._end(wait)
+        self._pool.end(wait)

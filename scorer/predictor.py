@@ -68,13 +68,13 @@ class Predictor:
     async def answer(self, body: bytes, place: Place) -> Scored | None:
         """Return the answer, or None where MLflow's own function has to give it: an unusual body, any failure."""
         if self._batcher is None or not self._batcher.active:
-            return await self._pool.run(place, self._score, body)
+            return await self._pool.start(self._score, body, places=(place,))
         small = len(body) <= _SMALL_BODY_BYTES
         parsed = self._parse(body) if small else await self._pool.run(place, self._parse, body)
         if parsed is None:
             return None
         # What fails in a batch is predicted again alone, and what fails alone is MLflow's to answer.
-        scored = await self._batcher.score(*parsed, place)
+        scored = await self._batcher.score(parsed.frame, parsed.duration_us, place)
         return scored or await self._pool.run(place, score_frame, self._fast_path, *parsed, self._typed_layout)
 
     def _parse(self, body: bytes) -> _Parsed | None:

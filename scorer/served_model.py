@@ -1,7 +1,7 @@
 """A model version in a worker: how it answers, where it is recorded and counted."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -10,6 +10,7 @@ from driftline.scorer.prediction_pool import PredictionPool
 from driftline.scorer.predictor import Predictor
 from driftline.scorer.tally import Tally
 from driftline.scorer.tee import Tee
+from driftline.scorer.time_limit import TimeLimit
 from driftline.store.records import Arm
 from driftline.store.typed_payload import TypedLayout
 
@@ -27,6 +28,7 @@ class ServedModel:
         pool: where its predictions run.
         timeout_seconds: how long a request may take, as MLflow's application holds it.
         headers: what its answers say of it.
+        time_limit: that of ``timeout_seconds``, for the event loop that answers.
     """
 
     arm: Arm
@@ -38,6 +40,10 @@ class ServedModel:
     pool: PredictionPool
     timeout_seconds: float
     headers: Headers = ()
+    time_limit: TimeLimit = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "time_limit", TimeLimit(self.timeout_seconds))
 
     @classmethod
     def load(

@@ -3,7 +3,8 @@
 Invariants
 ----------
 - uvicorn is started as the installed MLflow starts it: same arguments, same variables, another application. It has
-  more patience with a worker that is silent while it loads a model, and the flags that were asked for.
+  more patience with a worker that is silent while it loads a model, a protocol that sends the same bytes by fewer calls
+  (record 0011), and the flags that were asked for; what ``UVICORN_*`` says is respected.
 - uvicorn stops first and closes its spools, then the loader drains them; uvicorn's exit code is ours, 0 where it
   ended because we passed on a signal.
 - What refuses to start says so before anything runs.
@@ -57,6 +58,7 @@ _APPLICATION = ("--factory", "driftline.scorer.worker:create_app")
 _UVICORN = (sys.executable, "-P", "-m", "uvicorn")
 # uvicorn kills a worker that is silent for 5 s, and unpickling a large model may hold Python's lock for longer.
 _LOADING_SECONDS = "30"
+_PROTOCOL = "driftline.scorer.joined_writes:JoinedWrites"
 _OTHER_SOCKETS = ("UVICORN_UDS", "UVICORN_FD")  # then uvicorn does not bind the port
 
 _log = logging.getLogger("driftline.scorer")
@@ -183,6 +185,7 @@ def _start_uvicorn(options: ServeOptions, source: ModelSource, worker: WorkerOrd
     arguments = [*_UVICORN, *given, *uvicorn_flags(options.scorer), *_APPLICATION]
     environment.pop("DRIFTLINE_STORE", None)  # the model's code has no business with the store's password
     environment.setdefault("UVICORN_TIMEOUT_WORKER_HEALTHCHECK", _LOADING_SECONDS)
+    environment.setdefault("UVICORN_HTTP", _PROTOCOL)
     limits = native_thread_limits(options.workers, environment)
     return start_tied(arguments, {**environment, **limits, **_settings_of_children(options), **worker.environment()})
 

@@ -208,3 +208,15 @@ def test_the_settings_describe_the_pool() -> None:
     assert pool.batches is not None
     assert (pool.batches.rows, pool.batches.wait_seconds, pool.batches.tolerance) == (8, 0.005, 0.0)
     assert PredictionPool.open(ScorerSettings()).batches is None
+
+
+def test_two_threads_begin_and_where_nothing_gets_done_all_take_part() -> None:
+    async def main() -> None:
+        pool = PredictionPool(threads=6)
+        before = threading.active_count()
+        meeting = threading.Barrier(6, timeout=30)
+        all_six = [pool.start(meeting.wait) for _ in range(6)]
+        assert threading.active_count() == before + 2
+        await asyncio.gather(*all_six)
+
+    _run(main())
