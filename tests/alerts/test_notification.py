@@ -87,7 +87,12 @@ MUTED = [
     (("DriftlineMonitorDown", {"severity": "critical"}), ("DriftlineJobStale", {"model_name": "m", "check": "drift"})),
     (("DriftlineMonitorDown", {"severity": "critical"}), ("DriftlineDrift", {"model_name": "m"})),
     (("DriftlineSchedulerStuck", {"severity": "critical"}), ("DriftlineJobFailing", {"model_name": "m"})),
-    (("DriftlineReferenceMissing", {"model_name": "m"}), ("DriftlineJobStale", {"model_name": "m", "check": "drift"})),
+    (("DriftlineJobStale", {"model_name": "m", "check": "quality"}), ("DriftlineDataQuality", {"model_name": "m"})),
+    (
+        ("DriftlineJobStale", {"model_name": "m", "check": "multivariate"}),
+        ("DriftlineMultivariateDrift", {"model_name": "m"}),
+    ),
+    (("DriftlineMonitorDown", {"severity": "critical"}), ("DriftlineDataQuality", {"model_name": "m"})),
     (("DriftlineDependencyDown", {"dependency": "store"}), ("DriftlineTeeBacklogOld", {"instance": "a"})),
     (("DriftlineScorerAbsent", {"severity": "critical"}), ("DriftlineScorerDown", {"instance": "a"})),
     (
@@ -111,7 +116,7 @@ SPARED = [
     (("DriftlineDependencyDown", {"dependency": "mlflow"}), ("DriftlineTeeBacklogOld", {"instance": "a"})),
     (("DriftlineDependencyDown", {"dependency": "store"}), ("DriftlineTeeStalled", {"severity": "critical"})),
     (("DriftlineTeeStalled", {"severity": "critical", "instance": "a"}), ("DriftlineTeeBacklogOld", {"instance": "b"})),
-    (("DriftlineReferenceMissing", {"model_name": "m"}), ("DriftlineJobStale", {"model_name": "m", "check": "report"})),
+    (("DriftlineJobStale", {"model_name": "m", "check": "drift"}), ("DriftlineDataQuality", {"model_name": "m"})),
 ]
 
 

@@ -85,6 +85,7 @@ WRONG = [
     ("DriftlineRejectedRequests", "schema|malformed", "schema|malformed|overload"),
     ("DriftlineRejectedRequests", ">= 10", ">= 0"),
     ("DriftlineNoTraffic", "> 100", ">= 0"),
+    ("DriftlineNoTraffic", "offset 1w", "offset 2w"),
     ("DriftlineTeeBacklogOld", " > 0)", " >= 0)"),
     ("DriftlineTeeStalled", "and time()", "or time()"),
     ("DriftlineSpoolFillsIn4h", "and predict_linear", "or predict_linear"),
@@ -93,6 +94,9 @@ WRONG = [
     ("DriftlineMonitorDown", "or absent", "and absent"),
     ("DriftlineJobStale", STALE, STALE.replace("2.5", "1.2")),
     ("DriftlineJobStale", NEVER, NEVER.replace("or ", "and ")),
+    ("DriftlineJobStale", "drift|quality|multivariate", "drift|quality"),
+    ("DriftlineJobStale", "drift|quality|multivariate", ".+"),
+    ("DriftlineReferenceMissing", "and on (model_name) driftline_scorer_model_ready", ""),
     ("DriftlineJobOverruns", "sum by", "max by"),
     ("DriftlineJobFailing", ">= 3", ">= 2"),
     ("DriftlineDrift", ">= 2", ">= 1"),
@@ -103,6 +107,7 @@ WRONG = [
     ("DriftlineDrift", "15m", "1m"),
     ("DriftlineFeatureMissingValues", "and on (model_name, model_version, feature)", "or"),
     ("DriftlineFeatureMissingValues", "> 0.1", "> 0.01"),
+    ("DriftlineDataQuality", "constant|coerced|duplicate_rows|volume", ".+"),
     ("DriftlineAvailabilityBurn", ">= 100", ">= 1"),
 ]
 
