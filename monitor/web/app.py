@@ -25,6 +25,7 @@ from driftline.monitor.web.documents.column import column_document
 from driftline.monitor.web.documents.fleet import fleet_document
 from driftline.monitor.web.documents.model import model_document
 from driftline.monitor.web.door import Door
+from driftline.monitor.web.labels import LabelDoor
 from driftline.monitor.web.links import mlflow_url, split_path
 from driftline.monitor.web.query import BadQuery, PageQuery
 from driftline.monitor.web.reads.reports import report_by_id
@@ -80,6 +81,8 @@ class Pages:
         return RedirectResponse(f"{base}/#/experiments/{experiment}/runs/{run}", status_code=302)
 
     def _latest_run(self, model: str) -> str | None:
+        if "\0" in model:  # no name holds it, and PostgreSQL takes no text that does
+            return None
         with self.context.engine.connect() as connection:
             return newest_mlflow_run(connection, model)
 
@@ -146,6 +149,7 @@ def build_app(pages: Pages) -> ASGIApp:
             Route("/run/{run}", pages.run),
             Route("/reports/{report:int}", pages.report),
             Route("/reports/{report:int}/evidently", pages.report),
+            Route("/labels", LabelDoor(pages.context).post, methods=["POST"]),
             Route("/driftline.css", lambda _: answers.file("driftline.css", "text/css; charset=utf-8")),
             Route("/icon.svg", lambda _: answers.file("icon.svg", "image/svg+xml")),
             Route("/api", own.api),

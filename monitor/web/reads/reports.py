@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 from driftline.monitor.report.drift_report import DriftReport, unpack
 from driftline.store import schema
 
+_LARGEST_ID = 2**63 - 1
 _MOST_REPORTS = 500
 
 
@@ -37,5 +38,7 @@ def newest_reports(connection: Connection, version_ids: Collection[int], most: i
 
 def report_by_id(connection: Connection, report_id: int) -> DriftReport | None:
     """Return one report, whole; None where it is not kept."""
+    if report_id > _LARGEST_ID:  # an address may hold what is no key of the table
+        return None
     row = connection.execute(select(schema.report).where(schema.report.c.id == report_id)).one_or_none()
     return unpack(row) if row else None
