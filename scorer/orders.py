@@ -20,6 +20,7 @@ from typing import Any, Self
 import orjson
 
 from driftline.store.errors import DriftlineError
+from driftline.store.memory_file import MemoryFile, new_memory
 from driftline.store.records import Arm, ModelIdentity
 
 _HEADER = struct.Struct("<QII")  # generation, bytes that follow, their checksum
@@ -92,25 +93,16 @@ class Orders:
         return cls(proven, wanted)
 
 
-class OrderBoard:
+class OrderBoard(MemoryFile):
     """One board; made by the parent, opened by the workers."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        super().__init__(descriptor)
         self._generation = 0
 
     @classmethod
     def create(cls) -> Self:
-        return cls(os.memfd_create("driftline-orders"))
-
-    @classmethod
-    def attach(cls, path: Path) -> Self:
-        return cls(os.open(path, os.O_RDWR | os.O_CLOEXEC))
-
-    @property
-    def path(self) -> Path:
-        """Where another process of the same user opens it while this one lives."""
-        return Path(f"/proc/{os.getpid()}/fd/{self._descriptor}")
+        return cls(new_memory("orders", 0))
 
     def post(self, orders: Orders) -> None:
         """Replace what the board says; the parent's one thread for this calls it."""

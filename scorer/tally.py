@@ -18,13 +18,13 @@ import mmap
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, Self, get_args
 
 from driftline.scorer.answers import REJECTIONS, Rejection
 from driftline.scorer.children import lives
 from driftline.scorer.histograms import ROW_BUCKETS, STAGE_BUCKETS_US, STAGES, Stage
 from driftline.store.errors import DriftlineError
+from driftline.store.memory_file import MemoryFile, new_memory
 from driftline.store.shared_histogram import HistogramTotal, histogram_words, observe
 
 BUCKETS_US = (
@@ -181,11 +181,11 @@ class Tally:
         return place
 
 
-class TallySheet:
+class TallySheet(MemoryFile):
     """The memory of all blocks."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        super().__init__(descriptor)
         self._map = mmap.mmap(descriptor, 0)
         self._words = memoryview(self._map).cast("q")
         self._blocks = len(self._words) // _BLOCK_WORDS
@@ -193,18 +193,7 @@ class TallySheet:
     @classmethod
     def create(cls, workers: int) -> Self:
         """Make the memory; twice the workers, because a reload starts the new before it ends the old."""
-        descriptor = os.memfd_create("driftline-tally")
-        os.ftruncate(descriptor, (2 * workers + 2) * _BLOCK_WORDS * _WORD)
-        return cls(descriptor)
-
-    @property
-    def path(self) -> Path:
-        """Where another process of the same user opens it while this one lives; nothing is left behind."""
-        return Path(f"/proc/{os.getpid()}/fd/{self._descriptor}")
-
-    @classmethod
-    def attach(cls, path: Path) -> Self:
-        return cls(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+        return cls(new_memory("tally", (2 * workers + 2) * _BLOCK_WORDS * _WORD))
 
     def claim(self) -> Tally:
         """Return a block that no living process writes."""

@@ -9,11 +9,10 @@ from driftline.monitor.drift.calibration import calibrate, is_calibrated
 from driftline.monitor.drift.episodes import Episode, follow
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.drift.verdict import ColumnDrift, Verdict
-from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, each_version
+from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, each_version, without_reference
 from driftline.monitor.judge import Judgement, Pace, iso, judge_windows
-from driftline.monitor.mlflow_link import exact_uri
 from driftline.monitor.rows import results
-from driftline.monitor.rows.episode_rows import WHOLE, Place, open_episodes, save_episode
+from driftline.monitor.rows.episode_rows import WHOLE, Place, lock_episodes, open_episodes, save_episode
 from driftline.monitor.rows.history_rows import PastHours
 from driftline.monitor.rows.results import Result
 from driftline.monitor.watch import WatchedVersion
@@ -34,9 +33,7 @@ def run(context: JobContext) -> JobReport:
 def _check(context: JobContext, version: WatchedVersion, run_id: int) -> Outcome:
     in_force = _reference_in_force(context, version)
     if in_force is None:
-        return Outcome(
-            Result.SKIPPED, f"no training reference: `driftline reference build {exact_uri(version.identity)}`"
-        )
+        return without_reference(version)
     return _outcome([_judge_arm(context, version, arm, in_force, run_id) for arm in version.arms])
 
 
@@ -63,10 +60,12 @@ def _judge_arm(
         open_since = {name: before[place].opened_at_us for name, place in names.items() if place in before}
         pace = Pace(now, context.monitor.drift_interval_seconds, hours.like(settings.spans(), now, open_since))
         judged, scores = judge_windows(connection, version, arm, in_force, settings, pace)
-    after = _columns_after(judged.drifts, before, now, settings)
-    judged = replace(judged, drifts=[_told(d, after.get((d.side, d.name)), settings) for d in judged.drifts])
-    after |= _sides_after(judged.drifts, before, now, context.monitor.drift_share_threshold)
     with writing(context.engine) as connection:
+        lock_episodes(connection)
+        before = open_episodes(connection, version.id, arm)  # another monitor may have judged meanwhile
+        after = _columns_after(judged.drifts, before, now, settings)
+        judged = replace(judged, drifts=[_told(d, after.get((d.side, d.name)), settings) for d in judged.drifts])
+        after |= _sides_after(judged.drifts, before, now, context.monitor.drift_share_threshold)
         for place in sorted(before.keys() | after.keys()):
             save_episode(connection, version.id, arm, place, before.get(place), after.get(place), now)
         PastHours(connection, version.id, in_force[0], arm, list(names)).remember(now, scores)

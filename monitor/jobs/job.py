@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from driftline.monitor.mlflow_link import MlflowLink
+from driftline.monitor.mlflow_link import MlflowLink, exact_uri
 from driftline.monitor.multivariate.settings import MultivariateSettings
 from driftline.monitor.quality.settings import QualitySettings
 from driftline.monitor.rows import results
@@ -91,6 +91,11 @@ class JobReport:
             return f"{self.job}: nothing to do ({self.seconds:.1f} s)"
         said = "; ".join(f"{label}: {o.result} ({o.message})" for label, o in self.outcomes.items())
         return f"{self.job}: {said} ({self.seconds:.1f} s)"
+
+
+def without_reference(version: WatchedVersion) -> Outcome:
+    """Return the outcome for a version that there is nothing to compare with."""
+    return Outcome(Result.SKIPPED, f"no training reference: `driftline reference build {exact_uri(version.identity)}`")
 
 
 Check = Callable[[JobContext, WatchedVersion, int], Outcome]

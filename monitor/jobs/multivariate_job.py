@@ -1,8 +1,7 @@
 """The multivariate job: per watched version and arm, whether live rows can be told from training rows."""
 
 from driftline.monitor.drift.verdict import Verdict
-from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, each_version
-from driftline.monitor.mlflow_link import exact_uri
+from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, each_version, without_reference
 from driftline.monitor.multivariate.check import check
 from driftline.monitor.rows.multivariate_rows import save_check
 from driftline.monitor.rows.results import Result
@@ -23,9 +22,7 @@ def _check(context: JobContext, version: WatchedVersion, run_id: int) -> Outcome
     with context.engine.connect() as connection:
         in_force = newest_reference(connection, version.id)
     if in_force is None:
-        return Outcome(
-            Result.SKIPPED, f"no training reference: `driftline reference build {exact_uri(version.identity)}`"
-        )
+        return without_reference(version)
     now, said, judged = context.clock(), [], False
     window = (now - round(context.multivariate.window_seconds * MICROSECONDS), now)
     for arm in version.arms:

@@ -1,7 +1,6 @@
 """The quality job: per watched version and arm, what is wrong with the rows themselves."""
 
-from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, each_version
-from driftline.monitor.mlflow_link import exact_uri
+from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, each_version, without_reference
 from driftline.monitor.quality.examine import examine
 from driftline.monitor.quality.finding import WHOLE, QualityFinding, QualityVerdict
 from driftline.monitor.rows.quality_rows import save_findings
@@ -22,9 +21,7 @@ def _check(context: JobContext, version: WatchedVersion, run_id: int) -> Outcome
     with context.engine.connect() as connection:
         in_force = newest_reference(connection, version.id)
     if in_force is None:
-        return Outcome(
-            Result.SKIPPED, f"no training reference: `driftline reference build {exact_uri(version.identity)}`"
-        )
+        return without_reference(version)
     said, judged = [], False
     for arm in version.arms:
         found = examine(context, version, arm, in_force, context.quality.spans())

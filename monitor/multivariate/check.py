@@ -1,9 +1,6 @@
 """Draw live and training rows, have them told apart, and say what was found."""
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from driftline.monitor.child_process import run_child
 from driftline.monitor.drift.verdict import Verdict
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.multivariate import domain_classifier
@@ -123,25 +121,20 @@ def _separated(
 
 
 def _run_child(folder: Path, timeout_seconds: float) -> None:
-    command = [sys.executable, "-W", "ignore", "-m", domain_classifier.__name__, str(folder)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=timeout_seconds, check=False
-        )
-    except subprocess.TimeoutExpired as error:
+    failure = run_child(domain_classifier.__name__, folder, timeout_seconds, OMP_NUM_THREADS="1")
+    if failure is None:
+        return
+    if failure.exit_code is None:
         raise ClassifierFailed(
             f"the multivariate check took more than {timeout_seconds:.0f} s: lower sample_rows or max_columns, or "
             "raise timeout_seconds in [multivariate]"
-        ) from error
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
-        if said[-1].startswith(ModuleNotFoundError.__name__):
-            raise ClassifierFailed("scikit-learn is not installed here: `pip install 'driftline[monitor]'`")
-        raise ClassifierFailed(
-            f"the multivariate check ended with {done.returncode} ({said[-1]}): lower sample_rows in [multivariate], "
-            "or set enabled = false there"
         )
+    if failure.lacks_a_package:
+        raise ClassifierFailed("scikit-learn is not installed here: `pip install 'driftline[monitor]'`")
+    raise ClassifierFailed(
+        f"the multivariate check ended with {failure.exit_code} ({failure.said}): lower sample_rows in "
+        "[multivariate], or set enabled = false there"
+    )
 
 
 def _told(

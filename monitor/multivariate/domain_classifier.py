@@ -14,14 +14,14 @@ Source: Hanley and McNeil (1982), the variance of an AUC; Lopez-Paz and Oquab (2
 
 import json
 import os
-import sys
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from driftline.monitor.child_process import child_main
 
 FOLDS = 2
 NAMED = 5  # columns, at most
@@ -135,15 +135,10 @@ def _separate(folder: Path) -> None:
     )
 
 
-def main() -> None:
-    """Compare the rows in the folder that the command names; say only where it failed, never with which value."""
+def _work(folder: Path) -> None:
     os.nice(_NICER)
-    try:
-        _separate(Path(sys.argv[1]))
-    except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        sys.exit(f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}")
+    _separate(folder)
 
 
 if __name__ == "__main__":
-    main()
+    child_main(_work)

@@ -9,16 +9,13 @@ cannot be compared is left out and named, the rest is cast and declared.
 """
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from driftline.monitor.child_process import child_main, run_child
 from driftline.store.errors import DriftlineError
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
 
@@ -127,28 +124,19 @@ def _names(columns: Sequence[PredictionColumn]) -> dict[str, str]:
 
 
 def _run_child(folder: Path, timeout_seconds: float) -> None:
-    command = [sys.executable, "-W", "ignore", "-m", __name__, str(folder)]
-    try:
-        done = subprocess.run(
-            command,
-            env=os.environ | {"DO_NOT_TRACK": "1"},
-            capture_output=True,
-            text=True,
-            timeout=timeout_seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
+    failure = run_child(__name__, folder, timeout_seconds, DO_NOT_TRACK="1")
+    if failure is None:
+        return
+    if failure.exit_code is None:
         raise ReportFailed(
             f"Evidently took more than {timeout_seconds:.0f} s: lower sample_rows or raise timeout_seconds in [report]"
-        ) from error
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
-        if said[-1].startswith(ModuleNotFoundError.__name__):
-            raise ReportFailed("Evidently is not installed here: `pip install 'driftline[monitor]'`")
-        raise ReportFailed(
-            f"Evidently ended with {done.returncode} ({said[-1]}): lower sample_rows in [report] or "
-            "report it with the versions that `pip freeze` shows"
         )
+    if failure.lacks_a_package:
+        raise ReportFailed("Evidently is not installed here: `pip install 'driftline[monitor]'`")
+    raise ReportFailed(
+        f"Evidently ended with {failure.exit_code} ({failure.said}): lower sample_rows in [report] or "
+        "report it with the versions that `pip freeze` shows"
+    )
 
 
 def _compare(folder: Path) -> None:
@@ -173,14 +161,5 @@ def _compare(folder: Path) -> None:
     (folder / "report.json").write_text(snapshot.json())
 
 
-def main() -> None:
-    """Compare the samples in the folder that the command names; say only where it failed, never with which value."""
-    try:
-        _compare(Path(sys.argv[1]))
-    except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        sys.exit(f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}")
-
-
 if __name__ == "__main__":
-    main()
+    child_main(_compare)

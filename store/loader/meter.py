@@ -10,10 +10,9 @@ Invariants
 """
 
 import mmap
-import os
-from pathlib import Path
 from typing import Self
 
+from driftline.store.memory_file import MemoryFile, new_memory
 from driftline.store.shared_histogram import HistogramTotal, histogram_words, observe
 
 BUCKETS_US = (
@@ -25,33 +24,17 @@ _WORDS = _DURATIONS + histogram_words(BUCKETS_US)
 _WORD_BYTES = 8
 
 
-class LoaderMeter:
-    """The counts of the loaders of one server.
-
-    Args:
-        descriptor: of the memory; it stays open while the meter lives.
-    """
+class LoaderMeter(MemoryFile):
+    """The counts of the loaders of one server."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        super().__init__(descriptor)
         self._words = memoryview(mmap.mmap(descriptor, _WORDS * _WORD_BYTES)).cast("q")
 
     @classmethod
     def create(cls) -> Self:
         """Make the memory."""
-        descriptor = os.memfd_create("driftline-loader-meter")
-        os.ftruncate(descriptor, _WORDS * _WORD_BYTES)
-        return cls(descriptor)
-
-    @classmethod
-    def attach(cls, path: Path) -> Self:
-        """Open another process's memory."""
-        return cls(os.open(path, os.O_RDWR | os.O_CLOEXEC))
-
-    @property
-    def path(self) -> Path:
-        """Where another process of the same user opens it while this one lives; nothing is left behind."""
-        return Path(f"/proc/{os.getpid()}/fd/{self._descriptor}")
+        return cls(new_memory("loader-meter", _WORDS * _WORD_BYTES))
 
     def flushed(self, duration_us: int, at_us: int) -> None:
         """Count a batch that the store has taken."""
