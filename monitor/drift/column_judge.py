@@ -7,7 +7,14 @@ from driftline.monitor.drift import wording
 from driftline.monitor.drift.calibration import is_heavy_tailed, noise, typical_noise
 from driftline.monitor.drift.missing_share import missing_share_difference, share_noise
 from driftline.monitor.drift.past_scores import PastScores
-from driftline.monitor.drift.registry import MISSING_SHARE, UNSEEN_SHARE, judged_by_shares, score, statistics_of
+from driftline.monitor.drift.registry import (
+    MISSING_SHARE,
+    UNSEEN_SHARE,
+    compares_categories,
+    judged_by_shares,
+    score,
+    statistics_of,
+)
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.drift.thresholds import Chance, ErrorRates, threshold
 from driftline.monitor.drift.verdict import ColumnDrift, Verdict, in_thresholds
@@ -108,7 +115,7 @@ class ColumnJudge:
             verdict, reason = Verdict.INSUFFICIENT_DATA, str(examined.refusal)
         else:
             verdict = Verdict.DRIFT if found.drifted else Verdict.NO_DRIFT
-            sides = profiled, self._reference.profile, self._window
+            sides = profiled, self._reference, self._window
             by_values = found is examined.values
             said = wording.value_change(*sides) if by_values else wording.missing_change(before, now)
             effect = wording.effect(*sides) if by_values else None
@@ -118,7 +125,7 @@ class ColumnJudge:
             side=column.side,
             name=column.name,
             column_name=column.column_name,
-            kind="numeric" if profiled.categories is None else "categorical",
+            kind="categorical" if compares_categories(profiled, self._reference) else "numeric",
             statistic=found.statistic if found else statistic_of(profiled, self._reference, self._settings),
             score=found.score if found else None,
             threshold=found.threshold if found else None,

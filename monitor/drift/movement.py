@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from driftline.monitor.drift.number_bars import Bars, number_bars
 from driftline.monitor.drift.phrases import percent, shortened, went
-from driftline.monitor.drift.registry import judged_by_shares
+from driftline.monitor.drift.registry import compares_categories
 from driftline.store.prediction_columns import ColumnType
 from driftline.store.profile.categorical import CategoryCounts
 from driftline.store.profile.columns import ProfiledColumn
@@ -78,7 +78,7 @@ def picture_of(profiled: ProfiledColumn, reference: Reference, window: Profile) 
         window: a profile on its bins.
     """
     name = profiled.column.column_name
-    if profiled.categories is not None and (profiled.bins is None or judged_by_shares(profiled, reference)):
+    if compares_categories(profiled, reference):
         return picture(reference.profile.categories(name), window.categories(name), name=profiled.column.name)
     what = "lengths" if profiled.kind in ("length", "text") else "values"
     times = profiled.column.type is ColumnType.DATETIME

@@ -12,9 +12,10 @@ def percent(share: float) -> str:
 
 def number(value: float) -> str:
     """Return a number of three digits, a whole one below a million in full."""
+    value += 0.0  # no sign of a zero
     if math.isfinite(value) and value == int(value) and abs(value) < 1e6:
         return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3g}"
+    return f"{value:,.0f}" if 999.5 <= abs(value) < 1e9 else f"{value:.3g}"
 
 
 def went(before: float, now: float) -> str:

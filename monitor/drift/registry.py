@@ -57,6 +57,11 @@ def judged_by_shares(profiled: ProfiledColumn, reference: Reference) -> bool:
     return bool(counts.counts.sum() >= _COVERED * counts.value_rows)
 
 
+def compares_categories(profiled: ProfiledColumn, reference: Reference) -> bool:
+    """Whether a column's named categories are compared: not those of a text column that is judged by its length."""
+    return profiled.categories is not None and judged_by_shares(profiled, reference)
+
+
 def share_counts(profiled: ProfiledColumn, reference: Profile, profile: Profile) -> NDArray[np.int64]:
     """Return rows per category with the unseen last, or per coarse bin of a numeric column.
 

@@ -7,11 +7,13 @@ from typing import Self
 import numpy as np
 
 from driftline.monitor.drift.phrases import number, percent, shortened, went
+from driftline.monitor.drift.registry import compares_categories
 from driftline.monitor.drift.wasserstein import unit
 from driftline.monitor.drift.windows import span_name
 from driftline.store.profile.columns import ProfiledColumn
 from driftline.store.profile.numeric import NumericCounts
 from driftline.store.profile.profile import Profile
+from driftline.store.profile.reference import Reference
 
 LEAST_EFFECT = "the least effect worth saying"
 CHANCE = "what chance reaches if rows are independent"
@@ -53,13 +55,13 @@ class Rows:
         return cls(profile.row_count, missing, values, unseen, numbers, out_of_range)
 
 
-def value_change(profiled: ProfiledColumn, reference: Profile, window: Profile) -> str:
-    """Return how the values changed: of categories when the column has them, else of numbers."""
+def value_change(profiled: ProfiledColumn, reference: Reference, window: Profile) -> str:
+    """Return how the values changed: of categories when these are compared, else of numbers or lengths."""
     name = profiled.column.column_name
-    if profiled.categories is not None:
-        return _category_change(profiled, reference, window)
-    what = "length" if profiled.kind == "length" else ""
-    return _number_change(what, reference.numeric(name), window.numeric(name))
+    if compares_categories(profiled, reference):
+        return _category_change(profiled, reference.profile, window)
+    what = "length" if profiled.categories is not None or profiled.kind == "length" else ""
+    return _number_change(what, reference.profile.numeric(name), window.numeric(name))
 
 
 def missing_change(before: Rows, now: Rows) -> str:
@@ -82,15 +84,16 @@ def past_windows(windows: int) -> str:
     return f"what {windows} like windows of the past reached"
 
 
-def effect(profiled: ProfiledColumn, reference: Profile, window: Profile) -> float | None:
+def effect(profiled: ProfiledColumn, reference: Reference, window: Profile) -> float | None:
     """Return how far the mean moved, in standard deviations of the reference, or the share that moved most; signed."""
     name = profiled.column.column_name
-    if profiled.categories is not None:
-        before, now = (p.categories(name) for p in (reference, window))
+    if compares_categories(profiled, reference):
+        before, now = (p.categories(name) for p in (reference.profile, window))
         moves = np.append(now.counts, now.unseen) / now.value_rows
         moves -= np.append(before.counts, before.unseen) / before.value_rows
         return float(moves[int(np.argmax(np.abs(moves)))])
-    moved = (window.numeric(name).mean - reference.numeric(name).mean) / unit(reference.numeric(name).bins)
+    numbers = reference.profile.numeric(name)
+    moved = (window.numeric(name).mean - numbers.mean) / unit(numbers.bins)
     return moved if math.isfinite(moved) else None
 
 

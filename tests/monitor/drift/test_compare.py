@@ -210,3 +210,13 @@ def test_other_settings_of_statistic_work_on_every_column(judge: Judge) -> None:
             assert found["region"].statistic == categorical
             assert found["plan"].statistic == ("jensen_shannon" if "unseen" in categorical else categorical)
             assert all(c.verdict is not Verdict.DRIFT for c in found.values())
+
+
+def test_a_text_that_is_judged_by_its_length_is_told_by_its_length(judge: Judge) -> None:
+    data = rows_of(10, 1000)
+    data["note"] = texts([f"{note} and so on" for note in data["note"]])
+    found = judge(data, 1000)["note"]
+    assert (found.verdict, found.statistic, found.kind) == (Verdict.DRIFT, "wasserstein", "numeric")
+    assert found.reason.startswith("length mean rose from ")
+    assert found.effect is not None
+    assert found.effect > 0.5
