@@ -28,6 +28,7 @@ from driftline.monitor.drift.tails import continue_tail, exceeded
 from driftline.monitor.drift.tilted import tilted_pairs, weighted_exceeded
 from driftline.monitor.drift.wasserstein import unit, winsor_limits
 from driftline.store.profile.columns import ProfiledColumn
+from driftline.store.profile.edges import LARGEST
 from driftline.store.profile.numeric import NumericCounts
 from driftline.store.profile.reference import Reference
 
@@ -256,7 +257,7 @@ def _means(counts: NumericCounts) -> tuple[NDArray[np.float64], NDArray[np.int64
     held = np.nonzero(counts.counts)[0]
     lower = np.concatenate([counts.bins.edges[:1], counts.bins.edges])[held]
     rows = counts.counts[held]
-    return lower + counts.offset_sums[held] / rows, rows
+    return np.clip(lower + counts.offset_sums[held] / rows, -LARGEST, LARGEST), rows
 
 
 def _is_heavy(counts: NumericCounts) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline.store.profile.edges import LARGEST
 from driftline.store.profile.numeric import NumericBins, NumericCounts
 
 _STEPS = 64
@@ -66,7 +67,7 @@ class _Side:
             first_place=np.clip(least - edges[:-1], 0, widths) / widths,
             last_place=np.clip(greatest - edges[:-1], 0, widths) / widths,
             rows=closed,
-            outside=sums[..., [0, -1]] / total,
+            outside=np.minimum(sums[..., [0, -1]] / total, LARGEST),  # infinite ones would differ by no number
         )
 
     def inside(self, chosen: tuple[NDArray[np.intp], ...]) -> NDArray[np.float64]:

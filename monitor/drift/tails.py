@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline.store.profile.edges import LARGEST
+
 _HEAVIEST = 0.9
 _LEAST_ROWS = 30
 
@@ -52,8 +54,9 @@ def continue_tail(means: NDArray[np.float64], rows: NDArray[np.int64]) -> Contin
     scale = first * (1 - shape)
     levels = 1 / total / 4.0 ** np.arange(8)
     probabilities = np.append(levels[:-1] - levels[1:], levels[-1])
-    values = means[start - 1] + scale / shape * ((count / total / (levels / 2)) ** shape - 1)
-    return ContinuedTail(np.maximum(values, means[-1]), probabilities, shape)
+    with np.errstate(over="ignore"):
+        values = means[start - 1] + scale / shape * ((count / total / (levels / 2)) ** shape - 1)
+    return ContinuedTail(np.clip(values, means[-1], max(LARGEST, means[-1])), probabilities, shape)
 
 
 def exceeded(scores: NDArray[np.float64], alphas: Sequence[float], power: float) -> list[float]:

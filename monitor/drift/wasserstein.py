@@ -9,6 +9,7 @@ from driftline.store.profile.numeric import NumericBins, NumericCounts
 _RELATIVE_FLOOR = 1e-9
 _CONSTANT_UNIT = 1e-3
 _WINSORISED = 1e-3  # of the rows on each side
+LARGEST_SCORE = 1e12  # its square still adds up in the history's 32-bit floats
 
 
 def normed_wasserstein(reference: NumericCounts, window: NumericCounts | StackedCounts) -> NDArray[np.float64]:
@@ -21,12 +22,12 @@ def normed_wasserstein(reference: NumericCounts, window: NumericCounts | Stacked
         window: the same column of the window, on the same bins, at least one finite value; or of many windows.
 
     Returns:
-        Integral of |F - G| / ``unit(reference.bins)``, shape () or (windows,): no unit, 0 for equal distributions, no
-        upper bound. Exact but for bins inside which F - G changes its sign.
+        Integral of |F - G| / ``unit(reference.bins)``, shape () or (windows,): no unit, 0 for equal distributions, at
+        most ``LARGEST_SCORE``. Exact but for bins inside which F - G changes its sign.
 
     Source: Vallender (1974) for the area form. Evidently divides by ``max(std, 0.001)``; see ``unit``.
     """
-    return DistributionGap(reference, window).area() / unit(reference.bins)
+    return _in_units(DistributionGap(reference, window).area(), reference.bins)
 
 
 def winsorised_wasserstein(reference: NumericCounts, window: NumericCounts | StackedCounts) -> NDArray[np.float64]:
@@ -42,7 +43,7 @@ def winsorised_wasserstein(reference: NumericCounts, window: NumericCounts | Sta
 
     Source: Huber and Ronchetti, Robust Statistics (2009), for winsorising.
     """
-    return DistributionGap(reference, window).area_between(*winsor_limits(reference)) / unit(reference.bins)
+    return _in_units(DistributionGap(reference, window).area_between(*winsor_limits(reference)), reference.bins)
 
 
 def winsor_limits(reference: NumericCounts) -> tuple[float, float]:
@@ -51,6 +52,11 @@ def winsor_limits(reference: NumericCounts) -> tuple[float, float]:
     low = int(np.searchsorted(below, _WINSORISED))
     high = int(np.searchsorted(below, 1 - _WINSORISED, side="right")) - 1
     return float(edges[min(low, edges.size - 1)]), float(edges[max(high, 0)])
+
+
+def _in_units(area: NDArray[np.float64], bins: NumericBins) -> NDArray[np.float64]:
+    with np.errstate(over="ignore"):
+        return np.minimum(area / unit(bins), LARGEST_SCORE)
 
 
 def unit(bins: NumericBins) -> float:

@@ -98,7 +98,7 @@ def test_what_was_not_simulated_is_refused(calibrated: Reference) -> None:
 @pytest.mark.parametrize("type_", [ColumnType.DOUBLE, ColumnType.LONG, ColumnType.STRING, ColumnType.JSON])
 @pytest.mark.parametrize("cells", [
     [], [None], [7], [7, 7], [1, 2], [3, None, 4, 5, 6], [1e300, -1e300, 1.0, 5e-324], list(range(45)),
-    [0.0] * 300 + [1e9],
+    [0.0] * 300 + [1e9], [1.7e308] * 300, [*np.linspace(0, 1, 999), 1.7e308], [2**63, -(2**63), 10**30] * 50,
 ])  # fmt: skip
 def test_any_small_or_strange_reference_is_calibrated(type_: ColumnType, cells: list[Any]) -> None:
     column = PredictionColumn("input", "x", "x", type_)

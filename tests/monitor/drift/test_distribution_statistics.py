@@ -11,7 +11,7 @@ from scipy import stats
 
 from driftline.monitor.drift.distribution_gap import StackedCounts
 from driftline.monitor.drift.kolmogorov_smirnov import kolmogorov_smirnov, kolmogorov_smirnov_p_value
-from driftline.monitor.drift.wasserstein import normed_wasserstein, unit, winsorised_wasserstein
+from driftline.monitor.drift.wasserstein import LARGEST_SCORE, normed_wasserstein, unit, winsorised_wasserstein
 
 Pair = Callable[..., Any]
 
@@ -106,11 +106,17 @@ def test_constant_reference_scores_what_leaves_it(numeric_pair: Pair) -> None:
     assert both(numeric_pair([0.0] * 200, [0.0] * 100))[0] == 0
 
 
-def test_huge_values_give_a_finite_score_or_infinity_never_nan(numeric_pair: Pair) -> None:
-    for now in ([1e300] * 120, [-1.7e308, 1.7e308] * 60, [5e-324] * 120):
-        area, height = both(numeric_pair(np.random.default_rng(6).normal(size=500), np.array(now)))
-        assert area > 0
+@pytest.mark.parametrize("scale", [1e-310, 1.0, 1e300])
+def test_huge_values_give_a_finite_score(numeric_pair: Pair, scale: float) -> None:
+    for now in ([1e300] * 120, [-1.7e308, 1.7e308] * 60, [1.0] * 120):
+        area, height = both(numeric_pair(np.random.default_rng(6).normal(size=500) * scale, np.array(now)))
+        assert 0 < area <= LARGEST_SCORE
         assert 0 <= height <= 1
+
+
+def test_values_whose_sum_has_no_number_are_like_themselves(numeric_pair: Pair) -> None:
+    huge = [1.7e308, -1.7e308] * 100
+    assert both(numeric_pair(huge, huge)) == (0, 0)
 
 
 def test_p_value_is_scipys_asymptotic_one() -> None:
