@@ -49,9 +49,9 @@ class DriftSettings:
     column_thresholds: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 < self.false_alarms_per_month <= 1000:
+        if not 0.001 <= self.false_alarms_per_month <= 1000:
             raise ConfigurationError(
-                f"false_alarms_per_month should lie between 0 and 1000, found {self.false_alarms_per_month}"
+                f"false_alarms_per_month should lie between 0.001 and 1000, found {self.false_alarms_per_month}"
             )
         if not 0 < self.close_ratio <= 1 or self.close_after_seconds < 0:
             raise ConfigurationError(
@@ -68,7 +68,10 @@ class DriftSettings:
                 raise ConfigurationError(
                     f"column_statistics: {column} has `{statistic}`, known are: {', '.join(sorted(known))}"
                 )
-        self.thresholds_by_column()
+        if not all(0 < threshold < float("inf") for threshold in self.thresholds_by_column().values()):
+            raise ConfigurationError(
+                f"column_thresholds should be more than 0, as `age=0.2`, found {self.column_thresholds!r}"
+            )
         self.spans()
 
     def spans(self) -> tuple[int, ...]:

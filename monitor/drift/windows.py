@@ -16,6 +16,7 @@ from scipy.special import ndtr, ndtri
 from driftline.store.errors import ConfigurationError
 
 MONTH_SECONDS = 30 * 86_400
+LONGEST_SPAN = 366 * 86_400
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -23,12 +24,15 @@ def parse_spans(text: str) -> tuple[int, ...]:
     """Return the spans of ``1h,6h,7d`` in seconds, rising.
 
     Raises:
-        ConfigurationError: an item is no whole number of minutes, hours or days, or there is none.
+        ConfigurationError: an item is no whole number of minutes, hours or days, or more than a year; there is none.
     """
     items = [item.strip() for item in text.split(",") if item.strip()]
     if not items or not all(i[:-1].isdecimal() and int(i[:-1]) and i[-1] in _UNITS for i in items):
         raise ConfigurationError(f"windows should be whole minutes, hours or days, as `1h,6h,7d`, found {text!r}")
-    return tuple(sorted({int(i[:-1]) * _UNITS[i[-1]] for i in items}))
+    spans = tuple(sorted({int(i[:-1]) * _UNITS[i[-1]] for i in items}))
+    if spans[-1] > LONGEST_SPAN:
+        raise ConfigurationError(f"windows should be of a year at most, found {text!r}")
+    return spans
 
 
 def span_name(seconds: int) -> str:

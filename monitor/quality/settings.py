@@ -32,9 +32,9 @@ class QualitySettings:
     volume_weeks: int = 4
 
     def __post_init__(self) -> None:
-        if not 0 < self.false_alarms_per_month <= 1000:
+        if not 0.001 <= self.false_alarms_per_month <= 1000:
             raise ConfigurationError(
-                "false_alarms_per_month of [quality] should lie between 0 and 1000, "
+                "false_alarms_per_month of [quality] should lie between 0.001 and 1000, "
                 f"found {self.false_alarms_per_month}"
             )
         if not 0 < self.min_share < 1 or self.min_rows < 2:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FITTED_ROWS = 10_000
+_LARGEST = 1e300  # of a sum of which there is a number
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def given_importances(given: Mapping[str, float], inputs: Sequence[PredictionCol
             f"importances name {', '.join(unknown[:5])}, which the model does not take: it takes "
             f"{', '.join(column.name for column in inputs[:10])}"
         )
-    if not all(isinstance(value, (int, float)) and math.isfinite(value) and value >= 0 for value in given.values()):
+    if not all(isinstance(value, (int, float)) and 0 <= value <= _LARGEST for value in given.values()):
         raise TrainingDataMismatch(
             "importances should be numbers of at least 0 by input: for coefficients, their sizes"
         )

@@ -22,6 +22,8 @@ def test_the_section_is_read_from_variables() -> None:
     ("fields", "said"),
     [
         ({"false_alarms_per_month": 0.0}, "false_alarms_per_month should lie between 0"),
+        ({"false_alarms_per_month": 5e-324}, "false_alarms_per_month should lie between 0.001"),
+        ({"windows": "1h,999999999d"}, "windows should be of a year at most"),
         ({"windows": "1h,soon"}, "windows should be whole minutes, hours or days"),
         ({"windows": ""}, "windows should be whole minutes, hours or days"),
         ({"close_ratio": 1.5}, "close_ratio should lie between 0 and 1"),
@@ -29,6 +31,9 @@ def test_the_section_is_read_from_variables() -> None:
         ({"column_statistics": "age=psi"}, "age has `psi`, known are: chi_square"),
         ({"column_statistics": "age"}, "column_statistics should be `column=value"),
         ({"column_thresholds": "age=high"}, "column_thresholds should be numbers"),
+        ({"column_thresholds": "age=nan"}, "column_thresholds should be more than 0"),
+        ({"column_thresholds": "age=inf"}, "column_thresholds should be more than 0"),
+        ({"column_thresholds": "income=0.2,age=0"}, "column_thresholds should be more than 0"),
     ],
 )
 def test_a_wrong_value_is_refused_in_one_line(fields: dict[str, object], said: str) -> None:

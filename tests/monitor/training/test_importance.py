@@ -165,6 +165,8 @@ def test_importances_that_the_user_gives_come_before_the_models(tiny: TinyModel)
         ({"tenor": 1.0}, "importances name tenor, which the model does not take: it takes age, income, tenure"),
         ({"age": -1.0}, "numbers of at least 0"),
         ({"age": "much"}, "numbers of at least 0"),
+        ({"age": 10**400}, "numbers of at least 0"),
+        ({"age": 1e308, "income": 1e308}, "numbers of at least 0"),
         ({"age": 0.0}, "all 0"),
     ],
 )
