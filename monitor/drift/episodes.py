@@ -40,7 +40,7 @@ def follow(episode: Episode | None, ratio: float | None, now_us: int, settings: 
         return episode
     if episode is None:
         return Episode(now_us, now_us, 1, ratio) if ratio >= 1 else None
-    if ratio >= settings.close_ratio:
+    if ratio >= settings.close_ratio or episode.near_at_us > now_us:  # a clock that was ahead is set back
         episode = replace(episode, near_at_us=now_us)
     elif now_us - episode.near_at_us >= settings.close_after_seconds * _SECOND_US:
         return None

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, func, select
 
 from driftline.monitor.drift.phrases import percent
-from driftline.monitor.quality.finding import Kind, QualityFinding, share_finding
+from driftline.monitor.quality.finding import Kind, QualityFinding, share_finding, unjudged
 from driftline.monitor.quality.settings import QualitySettings
 from driftline.store import schema
 from driftline.store.prediction_tables import ModelVersion
@@ -36,6 +36,10 @@ def coerced_findings(
             f"{percent(observed)} of the cells were {coercion}, which MLflow converts without a word; "
             f"a breach from {percent(settings.min_share)}"
         )
-        shares = (observed, 0.0, settings.min_share)
-        found.append(share_finding(Kind.COERCED, ("input", names[column_name]), window, rows, shares, said))
+        place, shares = ("input", names[column_name]), (observed, 0.0, settings.min_share)
+        if rows < settings.min_rows:
+            said = f"{said}, a verdict needs {settings.min_rows:,} rows"
+            found.append(unjudged(Kind.COERCED, place, window, rows, observed, said))
+        else:
+            found.append(share_finding(Kind.COERCED, place, window, rows, shares, said))
     return found

@@ -52,6 +52,8 @@ def duplicates_finding(
         said = f"{rows:,} sampled rows, a verdict needs {settings.min_rows:,}"
         return unjudged(Kind.DUPLICATE_ROWS, place, window, rows, None, said)
     known = [name for name in columns if training is None or name in training]
+    if not known:
+        return unjudged(Kind.DUPLICATE_ROWS, place, window, rows, None, "the training rows' sample holds no input")
     observed = duplicate_share(live[known])
     if training is None or len(training) < settings.min_rows:
         said = f"{percent(observed)} of {rows:,} sampled rows equal another; no sample of the training rows to compare"

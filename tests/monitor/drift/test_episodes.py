@@ -35,3 +35,11 @@ def test_what_hovers_about_the_threshold_is_one_episode() -> None:
 @pytest.mark.parametrize("hours", [1, 50])
 def test_no_verdict_neither_opens_nor_closes(hours: int) -> None:
     assert followed(1.1, *[None] * hours)[-1] == Episode(0, 0, 1, 1.1)
+
+
+def test_a_clock_that_was_ahead_and_is_set_back_keeps_no_episode_open() -> None:
+    ahead = Episode(400 * 24 * HOUR_US, 400 * 24 * HOUR_US, 1, 1.2)
+    found: Episode | None = ahead
+    for hour in range(4):
+        found = follow(found, 0.1, hour * HOUR_US, SETTINGS)
+    assert found is None

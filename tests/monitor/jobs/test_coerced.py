@@ -52,3 +52,13 @@ def test_a_client_that_sends_texts_for_numbers_is_found(context: JobContext, tin
     assert (coerced.name, coerced.verdict, coerced.observed, coerced.window_rows) == ("age", "breach", 0.05, 1_000)
     assert "5 % of the cells were texts for a number, which MLflow converts without a word" in coerced.reason
     assert not [f for f in found if f.kind is Kind.MISSING and f.verdict == "breach"]
+
+
+def test_converted_cells_among_too_few_rows_get_no_verdict(sqlite_context: JobContext, tiny: TinyModel) -> None:
+    save_reference(sqlite_context, tiny)
+    send_as_text(sqlite_context, tiny, rows(20, seed=3))
+    quality_job.run(sqlite_context)
+    with sqlite_context.engine.connect() as connection:
+        found = newest_findings(connection, find_version(connection, "tiny", 0).id, Arm.CHAMPION)
+    (coerced,) = [f for f in found if f.kind is Kind.COERCED]
+    assert (coerced.verdict, coerced.observed, coerced.threshold) == ("insufficient data", 1.0, None)

@@ -48,3 +48,8 @@ def test_without_training_rows_the_share_is_told_and_not_judged() -> None:
 def test_a_column_that_the_training_rows_lack_is_not_compared() -> None:
     live = rows(1_000, 2).assign(in_age=1.0)
     assert judged(live, rows(3_000, 1)[["in_name"]]).verdict is QualityVerdict.OK
+
+
+def test_training_rows_that_hold_none_of_the_inputs_are_not_compared() -> None:
+    found = judged(rows(500, 1), pd.DataFrame({"out_prediction": np.zeros(500)}))
+    assert (found.verdict, found.observed) == (QualityVerdict.INSUFFICIENT_DATA, None)
