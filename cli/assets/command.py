@@ -49,6 +49,11 @@ def assets() -> None:
 @click.option("--slack-url-file", type=_FILE, help="File on Alertmanager's host that holds Slack's webhook address.")
 @click.option("--scorer-token-file", type=_FILE, help="File on Prometheus' host with the scorers' bearer token.")
 @click.option("--monitor-token-file", type=_FILE, help="The same for the monitor.")
+@click.option(
+    "--objectives",
+    type=_FILE,
+    help="Your promises of availability and latency, as in driftline's objectives.toml; the alerts follow from them.",
+)
 @click.option("--force", is_flag=True, help="Overwrite files that were changed by hand.")
 def export(
     folder: Path,
@@ -64,6 +69,7 @@ def export(
     slack_url_file: Path | None,
     scorer_token_file: Path | None,
     monitor_token_file: Path | None,
+    objectives: Path | None,
     force: bool,
 ) -> None:
     """Write rules, routes, dashboards and scrape configuration into FOLDER, with your addresses.
@@ -86,7 +92,7 @@ def export(
         scorer_token_file=scorer_token_file,
         monitor_token_file=monitor_token_file,
     )
-    done = exporting.export(folder, exporting.filled(addresses.put_into), force=force)
+    done = exporting.export(folder, exporting.filled(addresses.put_into, objectives), force=force)
     for path in done.written:
         click.echo(f"wrote {folder / path}")
     for path in done.removed:

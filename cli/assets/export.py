@@ -18,6 +18,7 @@ from pathlib import Path
 from driftline.store.errors import ConfigurationError
 
 MANIFEST = ".driftline-assets.json"
+RULES = "prometheus/rules/driftline.rules.yml"
 # package, folder in it, pattern of names, folder in the export: what is added to a room comes along by itself
 PLACES = (
     ("driftline.alerts", "", "prometheus.yml", "prometheus"),
@@ -113,6 +114,27 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def filled(change: Callable[[str], str]) -> dict[str, str]:
-    """Return the shipped files, each text changed by ``change``."""
-    return {path: change(text) for path, text in shipped_files().items()}
+def filled(change: Callable[[str], str], objectives: Path | None = None) -> dict[str, str]:
+    """Return the shipped files, each text changed by ``change``.
+
+    With a file of ``objectives`` the rules hold to it, else to the shipped ones.
+
+    Raises:
+        ConfigurationError: the objectives cannot be read.
+    """
+    shipped = shipped_files()
+    if objectives:
+        shipped[RULES] = _rules(objectives)
+    return {path: change(text) for path, text in shipped.items()}
+
+
+def _rules(objectives: Path) -> str:
+    from driftline.alerts import build  # the only part that reads YAML, and only where it is asked for
+
+    try:
+        return build.rules_file(build.load_objectives(objectives))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"the objectives in {objectives} cannot be read ({getattr(error, 'strerror', None) or error}): "
+            "correct the file that --objectives names"
+        ) from error

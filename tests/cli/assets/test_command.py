@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import servers
 
+from driftline.alerts import objectives
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -91,3 +93,32 @@ def test_half_of_slack_is_refused(run: Run) -> None:
     refused = run("--slack-channel", "#models")
     assert refused.returncode == 2
     assert "--slack-url-file" in refused.stderr
+
+
+@pytest.mark.prometheus
+def test_the_rules_hold_to_the_objectives_that_are_given(run: Run, tmp_path: Path) -> None:
+    promised = objectives.PATH.read_text().replace("target = 0.999", "target = 0.95", 1)
+    hostile = """[models.'a"}) or vector(1) #\\ {{ $x }}']\navailability_target = 0.9\n"""
+    (tmp_path / "mine.toml").write_text(promised + hostile)
+    done = run("--objectives", "mine.toml", "--grafana-url", "https://grafana.example.org")
+    assert done.returncode == 0, done.stderr
+    rules = tmp_path / "out" / "prometheus" / "rules" / "driftline.rules.yml"
+    checked(servers.require("promtool"), "check", "rules", rules)
+    text = rules.read_text()
+    assert "+ 0.95" in text
+    assert "+ 0.9\n" in text
+    assert "+ 0.999" not in text
+    assert "https://grafana.example.org/d/driftline-model" in text
+    assert "http://localhost:3000" not in text
+
+
+@pytest.mark.parametrize("text", [None, "[availability]\ntarget = 2", "[nonsense]", "= ="])
+def test_objectives_that_cannot_be_read_are_one_line_and_nothing_is_written(
+    run: Run, tmp_path: Path, text: str | None
+) -> None:
+    if text is not None:
+        (tmp_path / "mine.toml").write_text(text)
+    refused = run("--objectives", "mine.toml")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "mine.toml" in refused.stderr
+    assert not (tmp_path / "out").exists()
