@@ -1,8 +1,8 @@
 """Applications to measure, each alone, under the layer, and under the layer that records; for ``uvicorn --factory``.
 
 ``plain`` reads the body and answers a few bytes; ``framework`` does that as a route of FastAPI, which MLflow's is too;
-``model`` is MLflow's over the model in the folder that ``BENCHMARK_MODEL`` names. Home and spool are configured as for
-``driftline serve``.
+``model`` is MLflow's over the model in the folder that ``BENCHMARK_MODEL`` names; ``fast`` and ``batches`` serve that
+model as a worker of ``driftline serve`` does. Home and spool are configured as for ``driftline serve``.
 """
 
 import gc
@@ -13,21 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from driftline.scorer.asgi import ScoringLayer
-from driftline.scorer.prediction_pool import PredictionPool
+from driftline.scorer.prediction_pool import BatchLimits, PredictionPool
 from driftline.scorer.served_model import ServedModel
 from driftline.scorer.tally import TallySheet
 from driftline.scorer.tee import Tee
+from driftline.store.prediction_columns import prediction_columns
 from driftline.store.records import Arm, Invocation, ModelIdentity
 from driftline.store.settings import load_base, load_section
 from driftline.store.spool.record import Kind
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
+from driftline.store.typed_payload import TypedLayout
 
 Message = dict[str, Any]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 COLUMNS = [f"f{i:02d}" for i in range(20)]
 ANSWER = b'{"predictions": [0.25]}'
+# A regression's sums differ in their last bits between a row alone and the same row among others.
+_BATCHES = BatchLimits(rows=64, wait_seconds=0.005, tolerance=1e-9)
 _START = {
     "type": "http.response.start",
     "status": 200,
@@ -81,6 +85,25 @@ def under_layer(app: App, folder: Path, settings: SpoolSettings, kind: type[Tee]
     return ScoringLayer(served, pool)
 
 
+def served_model(folder: Path, settings: SpoolSettings, kind: type[Tee], batches: BatchLimits | None) -> App:
+    """Return the layer over the model that ``BENCHMARK_MODEL`` names, with the fast path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sheet, pool = TallySheet.create(1), PredictionPool(batches=batches)
+    tally = sheet.claim()
+    served = ServedModel.load(
+        Path(os.environ["BENCHMARK_MODEL"]),
+        Arm.CHAMPION,
+        pool,
+        lambda: kind(Spool.open(folder, settings), identity(), tally),
+        tally,
+        typed_layout=TypedLayout.of(prediction_columns(identity().signature)),
+    )
+    tally.loaded(0, 0)
+    if batches and not sheet.totals().batching["on"]:
+        raise SystemExit("the benchmark's model is not predicted in batches: the figures would not be what they say")
+    return ScoringLayer(served, pool)
+
+
 def create_app() -> App:
     """Return the application that ``BENCHMARK_APP`` names, under what ``BENCHMARK_LAYER`` names."""
     applications: dict[str, Callable[[], App]] = {
@@ -88,10 +111,15 @@ def create_app() -> App:
         "framework": _framework,
         "model": _mlflow,
     }
-    app = applications[os.environ["BENCHMARK_APP"]]()
+    name = os.environ["BENCHMARK_APP"]
     kind = {"bare": None, "layer": NothingRecorded, "tee": Tee}[os.environ["BENCHMARK_LAYER"]]
-    if kind is not None:
-        app = under_layer(app, load_base().spool_folder, load_section(SpoolSettings, "spool"), kind)
+    folder, settings = load_base().spool_folder, load_section(SpoolSettings, "spool")
+    if kind is None:
+        app = applications[name]()
+    elif name in applications:
+        app = under_layer(applications[name](), folder, settings, kind)
+    else:
+        app = served_model(folder, settings, kind, _BATCHES if name == "batches" else None)
     # As a worker of `driftline serve` does: what is loaded now is not the collector's business.
     gc.collect()
     gc.freeze()

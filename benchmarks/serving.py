@@ -2,7 +2,8 @@
 
 Per model all servers run at once over the same files and are measured in turns, so that a noisy machine meets all of
 them; the table holds medians. Access lines are written, to a file, as both servers do unless told otherwise.
-``model.predict`` is the pyfunc's own time for the row as a DataFrame, in a process of its own: what no server is below.
+``start`` is the time from the command to the first answer, each server alone, a fresh home for ours.
+``model.predict`` is the model's own time for the row as a DataFrame, in a process of its own: what no server is below.
 Run: ``python benchmarks/serving.py [--seconds 3] [--rounds 3] [--models logistic forest] [--connections 1 16 64]``.
 """
 
@@ -28,6 +29,13 @@ MODELS = ("logistic", "forest")
 CONNECTIONS = (1, 16, 64)
 FEATURES = [f"f{i:02d}" for i in range(20)]
 BATCHES = ("--max-batch-rows", "64")
+RATIO_GOALS = {
+    ("logistic", "driftline serve", 1): 6.0,
+    ("logistic", "driftline serve", 16): 6.0,
+    ("logistic", "driftline, batches", 64): 60.0,
+    ("forest", "driftline, batches", 64): 15.0,
+}
+P50_GOAL, P50_GOAL_US = ("logistic", "driftline serve", 1), 150
 PROGRAM = """
 import sys, time, statistics, mlflow, numpy as np, pandas as pd
 from mlflow.models import infer_signature
@@ -74,7 +82,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="driftline-bench-") as name:
             own_ms, figures = _bench(kind, Path(name), options)
         print(f"{kind:<9} {'model.predict':<20} {'':>11} {'':>11} {own_ms:>8.2f}")
-        _print(kind, figures)
+        _print(kind, own_ms, figures)
 
 
 def _bench(kind: str, folder: Path, options: argparse.Namespace) -> tuple[float, Figures]:
@@ -85,12 +93,16 @@ def _bench(kind: str, folder: Path, options: argparse.Namespace) -> tuple[float,
     body = {"dataframe_split": {"columns": FEATURES, "data": [[i / 7 for i in range(20)]]}}
     script.write_text(WRK % json.dumps(body))
     common = ["-m", str(model), "--env-manager", "local"]
+    theirs = [str(BIN / "mlflow"), "models", "serve", *common]
     ours = [str(BIN / "driftline"), "serve", *common]
     commands = {
-        "mlflow models serve": [str(BIN / "mlflow"), "models", "serve", *common],
+        "mlflow models serve": theirs,
         "driftline serve": [*ours, "--home", str(folder / "alone")],
         "driftline, batches": [*ours, "--home", str(folder / "together"), *BATCHES],
     }
+    if kind == MODELS[0]:
+        homes = [["--home", str(folder / f"start-{i}")] for i in range(options.rounds)]
+        _print_starts(json.dumps(body), folder, [theirs] * options.rounds, [[*ours, *home] for home in homes])
     with ExitStack() as running:
         ports = {who: running.enter_context(serving_process(command, folder)) for who, command in commands.items()}
         return float(done.stdout), _measure(script, ports, options.connections, options.seconds, options.rounds)
@@ -121,18 +133,35 @@ def _read(text: str) -> tuple[float, float, float]:
     return float(rate[1]), float(p50[1]) * scale[p50[2]], float(p99[1]) * scale[p99[2]]
 
 
-def _print(kind: str, results: Figures) -> None:
+def _print(kind: str, own_ms: float, results: Figures) -> None:
     medians = {
         key: [statistics.median(column) for column in zip(*rounds, strict=True)] for key, rounds in results.items()
     }
     for (who, connections), (rate, p50, p99) in medians.items():
-        base = medians["mlflow models serve", connections][0]
-        print(f"{kind:<9} {who:<20} {connections:>11} {rate:>11.0f} {p50:>8.2f} {p99:>8.2f} {rate / base:>6.1f}x")
+        ratio = rate / medians["mlflow models serve", connections][0]
+        row = f"{kind:<9} {who:<20} {connections:>11} {rate:>11.0f} {p50:>8.2f} {p99:>8.2f} {ratio:>6.1f}x"
+        if goal := RATIO_GOALS.get((kind, who, connections)):
+            row += f" (goal {goal:.0f}x{'' if ratio >= goal else ', missed'})"
+        if (kind, who, connections) == P50_GOAL:
+            more = (p50 - own_ms) * 1e3
+            row += f" p50 {more:+.0f} us to predict (goal {P50_GOAL_US}{'' if more <= P50_GOAL_US else ', missed'})"
+        print(row)
+
+
+def _print_starts(body: str, folder: Path, theirs: Sequence[list[str]], ours: Sequence[list[str]]) -> None:
+    taken: dict[str, list[float]] = {"mlflow models serve": [], "driftline serve": []}
+    for pair in zip(theirs, ours, strict=True):
+        for command, seconds in zip(pair, taken.values(), strict=True):
+            begin = time.perf_counter()
+            with serving_process(command, folder, body):
+                seconds.append(time.perf_counter() - begin)
+    for who, seconds in taken.items():
+        print(f"{'start':<9} {who:<20} {statistics.median(seconds):>11.2f} s")
 
 
 @contextmanager
-def serving_process(command: list[str], folder: Path) -> Iterator[int]:
-    """Run a server on a port of its own and yield that."""
+def serving_process(command: list[str], folder: Path, body: str | None = None) -> Iterator[int]:
+    """Run a server on a port of its own and yield that when it answers ``/ping``, or this invocation."""
     port, metrics_port = _free_port(), _free_port()
     environment = {
         **os.environ,
@@ -144,20 +173,22 @@ def serving_process(command: list[str], folder: Path) -> Iterator[int]:
             [*command, "-p", str(port)], stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True
         )
         try:
-            _wait(port, process, folder)
+            _wait(port, process, folder, body)
             yield port
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
 
 
-def _wait(port: int, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+def _wait(port: int, process: "subprocess.Popen[bytes]", folder: Path, body: str | None) -> None:
+    url = f"http://127.0.0.1:{port}/{'ping' if body is None else 'invocations'}"
+    request = urllib.request.Request(url, body and body.encode(), {"Content-Type": "application/json"})
     while process.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=1):
+            with urllib.request.urlopen(request, timeout=1):  # noqa: S310
                 return
         except OSError:
-            time.sleep(0.2)
+            time.sleep(0.02)
     sys.exit((folder / f"{port}.log").read_text())
 
 

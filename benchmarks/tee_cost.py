@@ -1,9 +1,10 @@
 """What recording every answer costs: on the calling thread, in throughput, in p99, and while the disk is frozen.
 
-    python benchmarks/tee_cost.py [--rounds 5] [path] [throughput] [latency] [freeze]
+    python benchmarks/tee_cost.py [--rounds 5] [path] [served] [throughput] [latency] [freeze]
 
 The same server runs with and without the tee, both at once, measured in turns; the ratios are taken within a round,
-and medians over the rounds are printed. "Without" is the same layer, which asks for no record. It stands in uvicorn
+and medians over the rounds are printed. "Without" is the same layer, which asks for no record. In ``served`` it serves
+a logistic regression as a worker of ``driftline serve`` does, one by one and in batches. Elsewhere it stands in uvicorn
 with one worker and no access log around a route of FastAPI that only reads the body and answers 23 bytes: MLflow's
 server without MLflow. ``throughput`` also measures MLflow's own, and an application without a framework, for which
 there is no goal: 4 us are a tenth of its 40. It prints the bare application too, without any layer. ``latency`` also
@@ -40,13 +41,14 @@ from driftline.store.spool.spool import Spool
 
 RATE = 1500.0
 PATH_GOALS_US = {1: 4.0, 100: 8.0}
+SERVED_GOAL, SERVED_P50_GOAL_US = 0.95, 30.0
 THROUGHPUT_GOAL, LATENCY_GOAL, FREEZE_GOAL_US = 0.92, 1.25, 1000.0
 _PACE = 100e6  # bytes a second that any disk keeps up with
 
 
 def main() -> int:
     parts: dict[str, Callable[[Path, int], bool]] = {
-        "path": path, "throughput": throughput, "latency": latency, "freeze": freeze,
+        "path": path, "served": served, "throughput": throughput, "latency": latency, "freeze": freeze,
     }  # fmt: skip
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[*parts, []], help="all of them when none is named")
@@ -94,6 +96,39 @@ def path(folder: Path, rounds: int) -> bool:
     return reached
 
 
+def served(folder: Path, rounds: int) -> bool:
+    """Our own server over a real model, with and without: requests per second, and p50 of a single connection."""
+    body, model = scoring_apps.body(1), folder / "model"
+    tee_rig.train(model)
+    reached = True
+    for app, loads in (("fast", (1, 16)), ("batches", (64,))):
+        with ExitStack() as stack:
+            workers = {
+                layer: stack.enter_context(tee_rig.server(app, layer, folder / app / layer, BENCHMARK_MODEL=str(model)))
+                for layer in ("layer", "tee")
+            }
+            for connections in loads:
+                runs: dict[str, list[tee_rig.Run]] = {layer: [] for layer in workers}
+                for turn in range(2 * rounds + 1):  # the first warms up
+                    for layer in workers if turn % 2 else reversed(workers):
+                        run = tee_rig.saturate(workers[layer], body, 1, folder, connections)
+                        runs[layer] += [run] if turn else []
+                reached &= _judge_served(f"{app}, {connections} connections", runs["tee"], runs["layer"], connections)
+            reached &= not tee_rig.dropped(folder / app / "tee")
+    return reached
+
+
+def _judge_served(what: str, tee: list[tee_rig.Run], layer: list[tee_rig.Run], connections: int) -> bool:
+    ratio = _ratio([run.rate for run in tee], [run.rate for run in layer])
+    more_us = statistics.median(a.p50_us - b.p50_us for a, b in zip(tee, layer, strict=True))
+    p50_goal = SERVED_P50_GOAL_US if connections == 1 else float("inf")
+    print(f"  {what}: ratio {ratio:.3f} (goal {SERVED_GOAL}), p50 {more_us:+.0f} us (goal {p50_goal:.0f})")
+    for name, runs in (("with", tee), ("without", layer)):
+        rate, loop_us, p50_us = (statistics.median(column) for column in zip(*runs, strict=True))
+        print(f"    {name}: {rate:.0f} requests/s, p50 {p50_us:.0f} us, {loop_us:.1f} us of the event loop a request")
+    return ratio >= SERVED_GOAL and more_us <= p50_goal
+
+
 def throughput(folder: Path, rounds: int) -> bool:
     """Requests per second of 16 connections that always wait for an answer: bare, under the layer, with the tee."""
     body, model = scoring_apps.body(1), folder / "model"
@@ -105,13 +140,13 @@ def throughput(folder: Path, rounds: int) -> bool:
                 layer: stack.enter_context(tee_rig.server(app, layer, folder / app / layer, BENCHMARK_MODEL=str(model)))
                 for layer in ("bare", "layer", "tee")
             }
-            runs: dict[str, list[tuple[float, float]]] = {layer: [] for layer in workers}
+            runs: dict[str, list[tee_rig.Run]] = {layer: [] for layer in workers}
             for turn in range(rounds + 1):  # the first warms up
                 for layer in workers if turn % 2 else reversed(workers):
                     run = tee_rig.saturate(workers[layer], body, 2 if turn else 1, folder)
                     runs[layer] += [run] if turn else []
             lost = tee_rig.dropped(folder / app / "tee")
-        rates, loop_us = ({layer: [run[i] for run in each] for layer, each in runs.items()} for i in (0, 1))
+        rates, loop_us = ({layer: [run[i] for run in each] for layer, each in runs.items()} for i in range(2))
         ratio = _ratio(rates["tee"], rates["layer"])
         reached &= ratio >= goal and not lost
         print(f"  {app}: ratio {ratio:.3f} (goal {goal or 'none'}), to the bare application "

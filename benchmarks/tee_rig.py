@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import scoring_apps
 
@@ -58,28 +59,30 @@ class Server:
         return int(Path(f"/proc/{self.pid}/task/{self.pid}/schedstat").read_text().split()[0]) / 1e9
 
 
-def saturate(server: Server, body: bytes, seconds: int, folder: Path) -> tuple[float, float]:
-    """Let 16 connections ask again and again; return requests per second, and the loop's microseconds per request."""
+class Run(NamedTuple):
+    """Requests per second, the event loop's microseconds per request, and the median latency in microseconds."""
+
+    rate: float
+    loop_us: float
+    p50_us: float
+
+
+def saturate(server: Server, body: bytes, seconds: int, folder: Path, connections: int = 16) -> Run:
+    """Let so many connections ask again and again."""
     wrk, script = shutil.which("wrk"), folder / "request.lua"
     if wrk is None:
         sys.exit("wrk is not installed: `apt-get install wrk`")
     script.write_text(_WRK % body.decode())
-    command: list[str | Path] = [
-        wrk,
-        "-t1",
-        "-c16",
-        f"-d{seconds}s",
-        "-s",
-        script,
-        f"http://127.0.0.1:{server.port}/invocations",
-    ]
+    url = f"http://127.0.0.1:{server.port}/invocations"
+    command: list[str | Path] = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script, url]
     before = server.loop_seconds()
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     took = server.loop_seconds() - before
     rate, requests = re.search(r"Requests/sec:\s+([\d.]+)", text), re.search(r"(\d+) requests in", text)
-    if rate is None or requests is None or "Non-2xx" in text:
+    p50 = re.search(r"\s50%\s+([\d.]+)(us|ms|s)", text)
+    if rate is None or requests is None or p50 is None or "Non-2xx" in text:
         sys.exit(f"the server answered errors:\n{text}")
-    return float(rate[1]), took / int(requests[1]) * 1e6
+    return Run(float(rate[1]), took / int(requests[1]) * 1e6, float(p50[1]) * {"us": 1, "ms": 1e3, "s": 1e6}[p50[2]])
 
 
 @contextmanager
@@ -93,7 +96,7 @@ def server(app: str, layer: str, home: Path, **variables: str) -> Iterator[Serve
     environment = {
         **os.environ, "DRIFTLINE_HOME": str(home), "BENCHMARK_APP": app, "BENCHMARK_LAYER": layer,
         "DRIFTLINE_SPOOL_MIN_FREE_BYTES": "0",
-        "MLFLOW_DISABLE_TELEMETRY": "true", **variables,
+        "MLFLOW_DISABLE_TELEMETRY": "true", "UVICORN_HTTP": "driftline.scorer.joined_writes:JoinedWrites", **variables,
     }  # fmt: skip
     with running(command, environment, made(home)) as process:
         end = time.monotonic() + 60
