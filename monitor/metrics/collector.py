@@ -17,6 +17,7 @@ from sqlalchemy import Row
 
 from driftline.monitor.metrics.beyond_columns_metrics import add_beyond_columns
 from driftline.monitor.metrics.job_durations import JobDurations
+from driftline.monitor.report import job as report_job
 from driftline.monitor.rows.results import JobClock, Result
 from driftline.monitor.settings import MonitorSettings
 from driftline.monitor.status import CHECKS, STORE_CHECKS, Snapshot, StatusReader, VersionStatus
@@ -122,8 +123,8 @@ class MonitorCollector(Collector):
         current = versions[0]
         for check in [c for c in CHECKS if c in self._schedule.job_names]:
             failures = [v.clocks[check].failures for v in versions if check in v.clocks]
-            registered = _seconds(current.version.first_served_at_us)
-            self._job(page, name, check, current.clocks.get(check), registered, max(failures, default=0))
+            registered = _first_due_us(current, check)
+            self._job(page, name, check, current.clocks.get(check), _seconds(registered), max(failures, default=0))
             self._runs(page, name, check)
 
     def _job(
@@ -239,6 +240,12 @@ class _Part(CollectorRegistry):
 
     def collect(self) -> Iterable[Metric]:
         return self._families
+
+
+def _first_due_us(status: VersionStatus, check: str) -> int:
+    """Return when a check could first run: all but the report wait for a reference."""
+    made_at_us = status.reference.made_at_us if status.reference and check != report_job.NAME else 0
+    return max(status.version.first_served_at_us, made_at_us)
 
 
 def _seconds(at_us: int | None) -> float:

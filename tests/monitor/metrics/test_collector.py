@@ -7,6 +7,7 @@ import servers
 from monitor_rig import MINUTE_US, TinyModel, at, rows, save_reference, send
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import update
 
 from driftline.monitor.jobs import drift_job, retention_job
 from driftline.monitor.jobs.job import JobContext, JobReport, Outcome
@@ -14,6 +15,7 @@ from driftline.monitor.jobs.schedule import Job, Schedule
 from driftline.monitor.metrics.collector import MonitorCollector, exposition
 from driftline.monitor.rows.results import Result
 from driftline.monitor.status import StatusReader
+from driftline.store import schema
 from driftline.store.metric_catalogue import catalogue_mismatches
 from driftline.store.records import MICROSECONDS, now_us
 
@@ -271,3 +273,13 @@ def test_a_store_that_does_not_answer_leaves_the_last_results_on_show(judged: Jo
     after = scrape("")[0].decode()
     assert 'dependency_up{dependency="store"} 0.0' in after
     assert 'feature="income"' in after
+
+
+def test_jobs_that_need_a_reference_are_due_from_when_there_is_one(judged: JobContext) -> None:
+    week_ago, day_ago = (now_us() - days * 86_400 * MICROSECONDS for days in (7, 1))
+    with judged.engine.begin() as connection:
+        connection.execute(update(schema.model_version).values(first_served_at=week_ago))
+        connection.execute(update(schema.reference).values(made_at=day_ago))
+    found = samples(judged)
+    for check, due_us in (("drift", day_ago), ("quality", day_ago), ("multivariate", day_ago), ("report", week_ago)):
+        assert value(found, "job_registered_timestamp_seconds", check=check) == due_us / MICROSECONDS, check
