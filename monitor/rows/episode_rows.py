@@ -1,6 +1,6 @@
 """Episodes of drift in the store: one per column, and one per side of a model as a whole."""
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, text, update
 
 from driftline.monitor.drift.episodes import Episode
 from driftline.store import schema
@@ -8,6 +8,13 @@ from driftline.store.records import Arm
 
 WHOLE = ""  # the column name of a side as a whole
 Place = tuple[str, str]  # side, column name
+_LOCK = 0x6472_6966_746C_0008
+
+
+def lock_episodes(connection: Connection) -> None:
+    """Let no other monitor follow episodes until the transaction ends; SQLite's ``writing`` excludes it anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
 def open_episodes(connection: Connection, model_version_id: int, arm: Arm) -> dict[Place, Episode]:

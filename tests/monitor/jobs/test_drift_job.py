@@ -1,4 +1,6 @@
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -249,3 +251,27 @@ def test_scores_that_no_threshold_looks_back_upon_are_dropped(context: JobContex
             hours.remember(now - days * 24 * HOUR_US, {3600: {"in_age": 0.5}})
         kept = connection.scalars(select(schema.drift_history.c.hour).order_by(schema.drift_history.c.hour)).all()
     assert [round((now - hour) / (24 * HOUR_US)) for hour in kept] == [28, 0]
+
+
+def test_two_monitors_at_a_time_open_one_episode_and_remember_one_hour(
+    context: JobContext, tiny: TinyModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_reference(context, tiny)
+    send(context, tiny, rows(600, seed=2, income=2.0))
+    both, now, judge_windows = threading.Barrier(2), now_us(), drift_job.judge_windows
+
+    def judge_together(*args: Any) -> Any:
+        judged = judge_windows(*args)
+        both.wait(60)  # neither writes before the other has read
+        return judged
+
+    monkeypatch.setattr(drift_job, "judge_windows", judge_together)
+    with ThreadPoolExecutor(2) as monitors:
+        reports = list(monitors.map(drift_job.run, [at(context, now)] * 2))
+    assert [report.outcomes["tiny/1"].result for report in reports] == [Result.SUCCESS] * 2
+    t = schema.drift_episode.c
+    with context.engine.connect() as connection:
+        opened = connection.execute(select(t.side, t.column_name, t.judgements)).all()
+        hours = connection.scalars(select(schema.drift_history.c.hour)).all()
+    assert sorted(row for row in opened if row.side == "input") == [("input", "", 2), ("input", "income", 2)]
+    assert len(hours) == 1
