@@ -84,6 +84,7 @@ def separate(
 def _learn(rows: NDArray[np.float64], is_live: NDArray[np.int8], categorical: NDArray[np.bool_]) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
+    rows = np.where(np.isnan(rows).all(axis=0), 0.0, rows)  # the trees refuse a column without any number
     model = HistGradientBoostingClassifier(
         max_iter=_TREES,
         max_leaf_nodes=_LEAVES,

@@ -74,3 +74,13 @@ def test_the_variance_without_drift_is_that_of_shuffled_rows() -> None:
     is_live = np.r_[np.ones(30, np.int8), np.zeros(70, np.int8)]
     areas = [_auc(rng.random(100), is_live) for _ in range(4_000)]
     assert np.var(areas) == pytest.approx(_null_variance(30, 70), rel=0.1)
+
+
+@pytest.mark.parametrize("categorical", [False, True])
+def test_a_column_that_is_missing_everywhere_says_nothing_and_stops_nothing(categorical: bool) -> None:
+    rng = np.random.default_rng(7)
+    live, training = rng.normal(1, 1, (400, 2)), rng.normal(0, 1, (800, 2))
+    live[:, 0] = training[:, 0] = np.nan
+    found = separate(live, training, np.array([categorical, False]))
+    assert found.auc > 0.7
+    assert list(found.importances) == [1]
