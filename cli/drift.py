@@ -1,5 +1,6 @@
 """``driftline drift``: judge live data against the training reference now, or recompute what it is judged by."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -114,11 +115,14 @@ def _version(connection: "Connection", model: str, since_us: int, arm: int | Non
 
 
 def _quality(context: "JobContext", judged: "Judgement") -> "list[QualityFinding]":
+    """Examine the rows that were judged: windows begin at whole minutes, and one more may be another's rows."""
     from driftline.monitor.quality.examine import examine
     from driftline.store.records import MICROSECONDS
 
-    span = max(60, (judged.window[1] - judged.window[0]) // MICROSECONDS)
-    return examine(context, judged.version, judged.arm, (judged.reference_id, judged.reference), [span])
+    start, end = judged.window
+    span = -(-(end - start) // MICROSECONDS)  # rounded up: the newest rows belong to it
+    same_rows = replace(context, clock=lambda: start + span * MICROSECONDS)
+    return examine(same_rows, judged.version, judged.arm, (judged.reference_id, judged.reference), [span])
 
 
 def _multivariate(context: "JobContext", judged: "Judgement", now: bool) -> "MultivariateDrift | None":

@@ -10,7 +10,8 @@ from monitor_rig import TinyModel, rows, save_reference, send
 
 from driftline.cli.main import root
 from driftline.monitor.jobs.job import JobContext
-from driftline.store.records import Arm
+from driftline.monitor.judge import iso
+from driftline.store.records import MICROSECONDS, Arm
 
 Run = Callable[..., Result]
 
@@ -76,3 +77,18 @@ def test_an_arm_is_judged_alone_with_the_version_that_has_it(
     assert (champion["version"], champion["arm"], champion["window"]["rows"]) == ("1", "champion", 600)
     assert (shadow["version"], shadow["arm"], shadow["window"]["rows"]) == ("2", "shadow", 400)
     assert {c["column"]: c["verdict"] for c in shadow["columns"] if c["side"] == "input"}["income"] == "drift"
+
+
+def test_quality_is_that_of_the_rows_that_were_judged(run: Run, sqlite_context: JobContext, tiny: TinyModel) -> None:
+    """A time just after bad rows: they are of the minute before, and neither judgement may hold them."""
+    save_reference(sqlite_context, tiny)
+    minute = 60 * MICROSECONDS
+    start = sqlite_context.clock() // minute * minute
+    broken = rows(600, seed=2)
+    broken["age"] = np.nan
+    send(sqlite_context, tiny, broken, at_us=start - MICROSECONDS)
+    send(sqlite_context, tiny, rows(600, seed=3), at_us=start)
+    told = json.loads(run("tiny", "--json", "--since", iso(start)).stdout)
+    assert told["window"]["rows"] == 600
+    (missing,) = (f for f in told["quality"] if (f["kind"], f["column"]) == ("missing", "age"))
+    assert (missing["observed"], missing["window"]["rows"]) == (0.0, 600)
