@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# SQLAlchemy asks its inspectors about values of types that it does not know, as our enums. What another thread is just
+# then importing of its object mapper (MLflow does so when first used) fails with an AttributeError: so import it first.
+import sqlalchemy.orm  # noqa: F401
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
