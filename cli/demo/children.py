@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 import urllib.error
 import urllib.request
@@ -89,7 +90,7 @@ class Children:
         self._started.remove(child)
         printed = output.decode()
         if show:
-            click.echo("".join(f"    {line}\n" for line in printed.splitlines()), nl=False)
+            click.echo(textwrap.indent(printed, "    "), nl=False)
         return printed
 
     def stay(self) -> None:

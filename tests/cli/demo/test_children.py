@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import servers
 
+from driftline.cli.demo.children import Children
+
 # A server that no SIGTERM ends, with a worker in a group of its own that no SIGTERM ends either.
 STUBBORN = """
 import http.server, signal, subprocess, sys
@@ -80,3 +82,12 @@ def test_a_command_that_runs_is_ended_too(demo: subprocess.Popen[bytes], tmp_pat
     demo.send_signal(signal.SIGINT)
     demo.wait(60)
     assert belonging_to(tmp_path) == []
+
+
+def test_what_a_command_printed_is_shown_indented_but_for_its_empty_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "logs").mkdir()
+    printed = Children(tmp_path, dict(os.environ)).run("say", [sys.executable, "-c", r"print('a\n\nb')"], show=True)
+    assert printed == "a\n\nb\n"
+    assert capsys.readouterr().out.endswith("\n    a\n\n    b\n")
