@@ -48,3 +48,12 @@ def test_help_imports_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_mistyped_command_is_told_which_one_it_resembles() -> None:
+    shown = CliRunner().invoke(root, ["drfit", "churn"])
+    assert (shown.exit_code, shown.output.splitlines()[-1]) == (
+        2,
+        "Error: No such command 'drfit'. Did you mean 'drift'?",
+    )
+    assert "Did you mean" not in CliRunner().invoke(root, ["xyz"]).output
