@@ -142,10 +142,10 @@ def test_errors_are_json_and_say_what_is_wrong(site: Site) -> None:
 def test_findings_on_quality_and_on_all_inputs_together_are_shown(serve: Serve) -> None:
     site = serve(SeededModel("odd", judgements=1))
     window, place = (now_us() - 3_600_000_000, now_us()), ("input", "age")
-    kinds = list(Kind)
+    kinds = [Kind.OUT_OF_RANGE, Kind.MISSING, Kind.UNSEEN_CATEGORY]
     findings = [
-        share_finding(kinds[0], place, window, 900, (0.31, 0.01, 0.05), "31 % of `age` are missing"),
-        share_finding(kinds[1], place, window, 900, (0.0, 0.0, 0.02), "none are out of range"),
+        share_finding(kinds[0], place, window, 900, (0.31, 0.01, 0.05), "31 % of `age` are out of range"),
+        share_finding(kinds[1], place, window, 900, (0.0, 0.0, 0.02), "none are missing"),
         unjudged(kinds[2], place, window, 9, None, "9 rows, a verdict needs 100"),
     ]
     together = MultivariateDrift(window, 900, 900, 0.81, 9.5, {"age": 0.7}, Verdict.DRIFT, "told apart in 81 %")
@@ -160,8 +160,15 @@ def test_findings_on_quality_and_on_all_inputs_together_are_shown(serve: Serve) 
     assert [f["verdict"] for f in model["quality"]["findings"]] == ["breach", "insufficient data"]
     assert (model["multivariate"]["verdict"], model["multivariate"]["columns"]) == ("drift", {"age": 0.7})
     shown = site.get("/models/odd").text
-    for said in ("1 of 3 checks fail", "31 % of <code>age</code> are missing", "1 without a verdict", "told apart in"):
+    for said in (
+        "1 of 3 checks fail",
+        "31 % of <code>age</code> are out of range",
+        "1 without a verdict",
+        "told apart in",
+    ):
         assert said in shown
+    assert "<b>out of range</b>" in shown
+    assert "<li>unseen category" in shown
     (fleet,) = site.get("/api").json()["models"]
     assert (fleet["quality_breaches"], fleet["multivariate_verdict"]) == (1, "drift")
     assert "inputs taken together" in site.get("/").text
