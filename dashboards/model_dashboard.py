@@ -101,14 +101,14 @@ def _answers() -> list[Panel]:
             "Answered requests on all routes.",
             "reqps",
             (f"sum by (code) (rate({COUNT}[$__rate_interval]))", "{{code}}"),
-            span=8,
+            span=6,
         ),
         lines(
             "Latency",
             "From headers received to answer sent, interpolated from histogram buckets.",
             "s",
             *((quantile(share, DURATION, "le"), name) for share, name in ((0.99, "p99"), (0.95, "p95"), (0.5, "p50"))),
-            span=8,
+            span=6,
             exemplars=True,
         ),
         lines(
@@ -116,7 +116,20 @@ def _answers() -> list[Panel]:
             "p95 of each stage: parse, predict, encode, tee (the append to the spool).",
             "s",
             (quantile(0.95, stages, "stage, le"), "{{stage}}"),
-            span=8,
+            span=6,
+        ),
+        lines(
+            "Error budget spent",
+            "Of what the objectives allow to fail or to be slow in three days; beyond it the promise is at risk.",
+            "percentunit",
+            (
+                f"max by (slo) (driftline:slo_errors:ratio_rate3d{{{MODEL}}}"
+                f" / on (model_name, slo) (1 - driftline:slo_objective:ratio{{{MODEL}}}))",
+                "{{slo}}",
+            ),
+            (f"0 * max(driftline:slo_objective:ratio{{{MODEL}}}) + 1", "all of it"),
+            span=6,
+            limit_in="all of it",
         ),
         bucket_map(
             "Latency as a heatmap",

@@ -34,6 +34,7 @@ LABEL_VALUES = {
     "kind": ("out_of_range", "unseen_category"),
     "output": ("prediction",),
     "bin": ("00_below", *(f"{place:02d}" for place in range(1, 11)), "11_above", "99_missing"),
+    "fate": ("stored", "pending", "ambiguous"),
     "version": ("0.1.0",),
     "python_version": ("3.11",),
     "mlflow_version": ("3.17.2",),
@@ -84,6 +85,7 @@ STEADY = {
     "driftline_scorer_spool_limit_bytes": 1e9,
     "driftline_scorer_spool_available_bytes": 998e6,
 }
+RECORDED = {"driftline:slo_errors:ratio_rate3d": 0.0002, "driftline:slo_objective:ratio": 0.999}
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -144,6 +146,9 @@ def write_history(path: Path, start: int, end: int, step: int, drift_from: int) 
         for job in ("driftline-scorer", "driftline-monitor"):
             text.write("# TYPE up gauge\n" if job == "driftline-scorer" else "")
             text.writelines(f'up{{job="{job}",instance="{job}:1"}} 1 {at}\n' for at in moments)
+        for name, value in RECORDED.items():
+            text.write(f"# TYPE {name} gauge\n")
+            text.writelines(f'{name}{{model_name="{MODEL}",slo="availability"}} {value} {at}\n' for at in moments)
         for name, first in pages[0].items():
             job = "driftline-scorer" if name.startswith("driftline_scorer") else "driftline-monitor"
             text.write(f"# TYPE {name} {first.type}\n")

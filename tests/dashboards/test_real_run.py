@@ -28,6 +28,7 @@ __all__ = ["sqlite_context", "template", "tiny", "tracking"]
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(180)]
 SHIFTED = rows(50, seed=3, income=3.0).to_dict(orient="split", index=False)
 MOST_SERIES = 20
+RULES = Path(__file__).parents[2] / "alerts" / "driftline.rules.yml"
 MAY_BE_EMPTY = {
     "driftline-pipeline: Quarantined A": "no record was quarantined; the panel says 0",
     "driftline-drift: Live and training rows told apart A": "judged every hour, on as many rows",
@@ -57,7 +58,9 @@ def monitor(context: JobContext) -> Iterator[int]:
 def configuration(folder: Path, scorer: int, monitor: int) -> Path:
     """Write a configuration that scrapes both each second; one alert always fires, so that boards can show it."""
     rule = {"alert": "DriftlineAlways", "expr": "vector(1)", "labels": {"model_name": "tiny", "severity": "info"}}
-    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "always", "rules": [rule]}]}))
+    shipped = yaml.safe_load(RULES.read_text())["groups"]
+    recorded = [group for group in shipped if group["name"] == "driftline-ratios"]
+    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "always", "rules": [rule]}, *recorded]}))
     jobs = {"driftline-scorer": scorer, "driftline-monitor": monitor}
     scrapes = [{"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]} for job, port in jobs.items()]
     every = {"scrape_interval": "1s", "evaluation_interval": "1s"}

@@ -19,12 +19,14 @@ ROOT = Path(__file__).parents[2]
 BY_PROMETHEUS = {"job", "instance", "le"}
 OUTSIDE_THE_CATALOGUE: dict[str, set[str]] = {
     "up": BY_PROMETHEUS,
+    "driftline:slo_errors:ratio_rate3d": {"model_name", "slo"},
+    "driftline:slo_objective:ratio": {"model_name", "slo"},
     "scrape_duration_seconds": BY_PROMETHEUS,
     "scrape_samples_post_metric_relabeling": BY_PROMETHEUS,
     "ALERTS": {"alertname", "alertstate", "model_name", "severity"},
 }
 BY_GRAFANA = {"__rate_interval", "__range", "__all", "__data", "__field", "__url_time_range"}
-SELECTED = re.compile(r"\b(driftline_\w+|scrape_\w+|up|ALERTS)\b(?:\{([^}]*)\})?")
+SELECTED = re.compile(r"\b(driftline[_:][\w:]+|scrape_\w+|up|ALERTS)\b(?:\{([^}]*)\})?")
 BOARDS = {"driftline-fleet", "driftline-model", "driftline-drift", "driftline-pipeline", "driftline-runbooks"}
 
 
