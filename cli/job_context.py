@@ -10,6 +10,7 @@ from driftline.monitor.quality.settings import QualitySettings
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.store.engine import open_engine, require_file
 from driftline.store.home import make_home
+from driftline.store.labels.settings import LabelSettings
 from driftline.store.migrate import prepare
 from driftline.store.retention.settings import RetentionSettings
 from driftline.store.settings import BaseSettings, load_base, load_section
@@ -43,6 +44,7 @@ def open_context(
     report = load_section(ReportSettings, "report")
     drift = load_section(DriftSettings, "drift")
     retention = load_section(RetentionSettings, "retention")
+    labels = load_section(LabelSettings, "labels")
     quality = load_section(QualitySettings, "quality")
     multivariate = load_section(MultivariateSettings, "multivariate")
     if not create:
@@ -57,6 +59,7 @@ def open_context(
         report=report,
         drift=drift,
         retention=retention,
+        labels=labels,
         quality=quality,
         multivariate=multivariate,
     )

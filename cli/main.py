@@ -14,6 +14,7 @@ COMMANDS = {
     "assets": ("driftline.cli.assets.command:assets", "Write dashboards, rules and configuration with your addresses."),
     "demo": ("driftline.cli.demo.command:demo", "Show the whole way of the data on real data, in one folder."),
     "drift": ("driftline.cli.drift:drift", "Judge live data against the training reference now."),
+    "labels": ("driftline.cli.labels:labels", "Load what turned out to be true, and see what became of it."),
     "monitor": ("driftline.cli.monitor:monitor", "Run the scheduled jobs and expose their results."),
     "reference": ("driftline.cli.reference:reference", "Build a model's training reference."),
     "report": ("driftline.cli.report:report", "Write the drift report of a model."),

@@ -13,6 +13,7 @@ from driftline.monitor.multivariate.settings import MultivariateSettings
 from driftline.monitor.quality.settings import QualitySettings
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.scorer.settings import ScorerSettings
+from driftline.store.labels.settings import LabelSettings
 from driftline.store.loader.settings import LoaderSettings
 from driftline.store.retention.settings import RetentionSettings
 from driftline.store.settings import SECTIONS, BaseSettings
@@ -24,6 +25,7 @@ CLASSES: dict[str, type] = {
     "spool": SpoolSettings,
     "loader": LoaderSettings,
     "retention": RetentionSettings,
+    "labels": LabelSettings,
     "scorer": ScorerSettings,
     "monitor": MonitorSettings,
     "report": ReportSettings,

@@ -29,12 +29,13 @@ from driftline.monitor.rows.quality_rows import newest_findings
 from driftline.monitor.rows.results import JobClock
 from driftline.monitor.watch import WatchedVersion, watched_versions
 from driftline.store import schema
+from driftline.store.labels.accounts import LabelAccounts, label_accounts
 from driftline.store.records import MICROSECONDS
 
 log = logging.getLogger(__name__)
 _FRESH_SECONDS = 5.0
 CHECKS = ("drift", "quality", "multivariate", "report")
-STORE_CHECKS = ("rollup", "retention")  # about the whole store, no model
+STORE_CHECKS = ("labels", "rollup", "retention")  # about the whole store, no model
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class Snapshot:
 
     versions: list[VersionStatus] = field(default_factory=list)
     clocks: dict[str, JobClock] = field(default_factory=dict)
+    labels: LabelAccounts = field(default_factory=LabelAccounts)
 
     @property
     def by_name(self) -> dict[str, list[VersionStatus]]:
@@ -149,7 +151,7 @@ def read_snapshot(connection: Connection, context: JobContext, bins: BinReader |
     """Read the state of all watched versions; with the bins of their columns where a reader of these is given."""
     since = context.clock() - round(context.monitor.window_seconds * MICROSECONDS)
     versions = [_read_version(connection, v, context, bins) for v in watched_versions(connection, since)]
-    return Snapshot(versions, _clocks(connection, STORE_CHECKS, None))
+    return Snapshot(versions, _clocks(connection, STORE_CHECKS, None), label_accounts(connection))
 
 
 def _read_version(

@@ -193,6 +193,11 @@ def new_invocation_id(at_us: int) -> bytes:
     )
 
 
+def first_invocation_id(at_us: int) -> bytes:
+    """Return what every invocation id of that time and later is larger than, and every earlier one smaller."""
+    return (at_us // 1000).to_bytes(6) + bytes(10)
+
+
 def invocation_id_text(id_: bytes) -> str:
     """Return the id as people and SQL write it: ``str(uuid.UUID(bytes=id_))``, in a quarter of its time."""
     digits = id_.hex()

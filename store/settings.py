@@ -19,7 +19,9 @@ from typing import Any, TypeVar
 
 from driftline.store.errors import ConfigurationError
 
-SECTIONS = ("spool", "loader", "retention", "scorer", "monitor", "report", "drift", "quality", "multivariate")
+SECTIONS = (
+    "spool", "loader", "retention", "labels", "scorer", "monitor", "report", "drift", "quality", "multivariate"
+)  # fmt: skip
 _TOP_LEVEL = ("home", "store", "config")
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 

@@ -20,6 +20,7 @@ from driftline.monitor.status import StatusReader
 from driftline.monitor.web.app import Pages, build_app
 from driftline.store import migrate
 from driftline.store.engine import open_engine
+from driftline.store.labels.settings import LabelSettings
 from driftline.store.records import now_us
 
 HOSTILE = "<script>document.title='owned'</script>'\"&amp;"
@@ -47,14 +48,20 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Return a function that fills a store with models and serves its pages on loopback."""
     running: list[tuple[uvicorn.Server, threading.Thread, Engine]] = []
 
-    def serve(*models: SeededModel, monitor: MonitorSettings | None = None, store: str = "") -> Site:
+    def serve(
+        *models: SeededModel,
+        monitor: MonitorSettings | None = None,
+        store: str = "",
+        labels: LabelSettings | None = None,
+    ) -> Site:
         home: Path = tmp_path_factory.mktemp("home")
         engine = open_engine(store or f"sqlite:///{home / 'driftline.sqlite'}")
         migrate.upgrade(engine)
         now = now_us()
         ids = {model.name: seed(engine, model, now) for model in models}
         settings = monitor or MonitorSettings(mlflow_url="http://mlflow.example")
-        context = JobContext(engine, home, settings, ReportSettings(), DriftSettings())
+        labels = labels or LabelSettings()
+        context = JobContext(engine, home, settings, ReportSettings(), DriftSettings(), labels=labels)
         status = StatusReader(context)
         schedule = Schedule(context, status.expire)
         schedule._tick()

@@ -26,6 +26,7 @@ from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.monitor.watch import WatchedVersion, watched_versions
 from driftline.store.engine import writing
 from driftline.store.errors import DriftlineError
+from driftline.store.labels.settings import LabelSettings
 from driftline.store.records import MICROSECONDS, now_us
 from driftline.store.retention.settings import RetentionSettings
 
@@ -46,6 +47,7 @@ class JobContext:
     report: ReportSettings
     drift: "DriftSettings"
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    labels: LabelSettings = field(default_factory=LabelSettings)
     quality: QualitySettings = field(default_factory=QualitySettings)
     multivariate: MultivariateSettings = field(default_factory=MultivariateSettings)
     link: MlflowLink = field(default_factory=MlflowLink)

@@ -20,7 +20,15 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from driftline.monitor.jobs import drift_job, multivariate_job, quality_job, reference_job, retention_job, rollup_job
+from driftline.monitor.jobs import (
+    drift_job,
+    labels_job,
+    multivariate_job,
+    quality_job,
+    reference_job,
+    retention_job,
+    rollup_job,
+)
 from driftline.monitor.jobs.job import JobContext, JobReport, explain
 from driftline.monitor.metrics.job_durations import JobDurations
 from driftline.monitor.report import job as report_job
@@ -83,6 +91,13 @@ def jobs(context: JobContext) -> list[Job]:
             report_job.run,
             OrTrigger([report_job.report_cron(context.report), _every(report_job.LOOK_SECONDS)]),
             report_job.period(context.report).total_seconds(),
+            at_start=True,
+        ),
+        Job(
+            labels_job.NAME,
+            labels_job.run,
+            _every(context.labels.match_interval_seconds),
+            context.labels.match_interval_seconds,
             at_start=True,
         ),
         Job(

@@ -118,6 +118,9 @@ class MonitorCollector(Collector):
         page.set("results_read_timestamp_seconds", _seconds(self._status.read_at_us))
         page.set("dependency_up", self._status.store_up, dependency="store")
         page.set("dependency_up", self._schedule.mlflow_up, dependency="mlflow")
+        page.set("labels_pending", snapshot.labels.pending)
+        for (name, fate), labels in sorted(snapshot.labels.fates.items()):
+            page.set("labels_total", labels, model_name=name, fate=fate)
 
     def _jobs(self, page: _Page, name: str, versions: list[VersionStatus]) -> None:
         current = versions[0]

@@ -2,7 +2,7 @@
 
 Programs send ``Authorization: Bearer TOKEN``. Browsers ask for a user and a password (HTTP Basic): the token is the
 password, the user is not looked at. Nothing is kept between requests, and every page only shows: there is no session
-to steal or to forge (record 0010).
+to steal or to forge (record 0010). Labels are posted in types of content that pages of other sites cannot send.
 """
 
 import base64

@@ -1,8 +1,6 @@
-"""How labels stand: fates by model, those that wait, rejects."""
+"""How labels stand: fates by model, and those that wait."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, select
 
@@ -19,9 +17,9 @@ class LabelAccounts:
         pending: labels that wait now; ``oldest_pending_us`` when the oldest of them came.
     """
 
-    fates: dict[tuple[str, str], int]
-    pending: int
-    oldest_pending_us: int | None
+    fates: dict[tuple[str, str], int] = field(default_factory=dict)
+    pending: int = 0
+    oldest_pending_us: int | None = None
 
 
 def label_accounts(connection: Connection) -> LabelAccounts:
@@ -35,16 +33,3 @@ def label_accounts(connection: Connection) -> LabelAccounts:
 def labels_in_force(connection: Connection) -> int:
     """Return how many rows have a label; this reads an index of all of them."""
     return int(connection.scalar(select(func.count()).select_from(schema.label)) or 0)
-
-
-def rejects_kept(connection: Connection) -> dict[str, int]:
-    """Return how many rejected labels are kept, by reason."""
-    t = schema.label_reject.c
-    return {reason: int(n) for reason, n in connection.execute(select(t.reason, func.count()).group_by(t.reason))}
-
-
-def newest_rejects(connection: Connection, limit: int, reason: str | None = None) -> Sequence[Any]:
-    """Return rows of ``label_reject``, newest first."""
-    t = schema.label_reject
-    query = select(t).order_by(t.c.received_at.desc(), t.c.id.desc()).limit(limit)
-    return connection.execute(query if reason is None else query.where(t.c.reason == reason)).all()

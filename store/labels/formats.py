@@ -19,6 +19,7 @@ from driftline.store.errors import DriftlineError
 
 LONGEST_LINE: Final = 1 << 20
 LARGEST_DOCUMENT: Final = 16 << 20
+_SHOWN_BYTES = 4000  # of a line that cannot be read
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _WHOLE = re.compile(r"[+-]?\d{1,18}")
 _TRUTH = {"true": True, "false": False}
@@ -60,7 +61,7 @@ def read_json_lines(stream: BinaryIO, label: str) -> Records:
             try:
                 yield orjson.loads(stripped)
             except orjson.JSONDecodeError:
-                yield stripped[:LONGEST_LINE].decode("utf-8", "replace")
+                yield stripped[:_SHOWN_BYTES].decode("utf-8", "replace")
 
 
 def read_csv(stream: BinaryIO, label: str) -> Records:
@@ -82,7 +83,7 @@ def read_csv(stream: BinaryIO, label: str) -> Records:
     for line in lines:
         cells = _cells(line)
         if cells is None or (cells and len(cells) != len(header)):
-            yield line.decode("utf-8", "replace").rstrip("\r\n")
+            yield line[:_SHOWN_BYTES].decode("utf-8", "replace").rstrip("\r\n")
         elif cells:
             record: dict[str, Any] = dict(zip(header, cells, strict=True))
             record[label] = _typed(record[label].strip())

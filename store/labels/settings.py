@@ -31,7 +31,7 @@ class LabelSettings:
     check_types: bool = True
     pending_days: float = 30.0
     keep_reject_days: float = 30.0
-    match_interval_seconds: float = 60.0
+    match_interval_seconds: float = 300.0
     max_body_bytes: int = 2_000_000_000
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, exists
 
 from driftline.store import schema
 from driftline.store.partitions import DAY_US, day_of
+from driftline.store.records import first_invocation_id
 from driftline.store.retention.bounded_deletes import Pace, delete_day, delete_where, oldest, release_pages
 from driftline.store.retention.days import StoredDay, holdings, stored_days, used_bytes
 from driftline.store.retention.ledger import Pruned, complete_from
@@ -143,7 +144,8 @@ def _prune_results(engine: Engine, settings: RetentionSettings, now_us: int, pac
         for condition in unused:
             aged &= condition
         report.results += delete_where(engine, run, aged, pace)
-    rows_until = _cut(settings.keep_days, now_us) * DAY_US
-    if rows_until > 0:  # a label comes after what it labels
-        label = schema.label
-        report.results += delete_where(engine, label, oldest(label) & (label.c.received_at < rows_until), pace)
+    with engine.connect() as connection:
+        rows_from = complete_from(connection)
+    if rows_from:  # a label goes with the day of its request, which the request's id tells
+        gone = schema.label.c.invocation_id < first_invocation_id(rows_from)
+        report.results += delete_where(engine, schema.label, gone, pace)

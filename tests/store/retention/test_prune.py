@@ -14,6 +14,7 @@ from driftline.store.engine import writing
 from driftline.store.partitions import DAY_US
 from driftline.store.prediction_tables import ensure_model_version
 from driftline.store.reads import count_rows, model_versions
+from driftline.store.records import new_invocation_id
 from driftline.store.retention.days import stored_days
 from driftline.store.retention.prune import older_than, prune
 from driftline.store.retention.settings import RetentionSettings
@@ -112,7 +113,7 @@ def test_dead_letters_and_labels_go_with_the_rows_of_their_age(engine: Engine, h
                 spool_id=1, seq=age, reason="unreadable", error="test", payload=b"x", at=NOW - age * DAY_US
             ))  # fmt: skip
             connection.execute(insert(schema.label).values(
-                invocation_id=bytes(16), row_index=age, value="1", event_at=0, received_at=NOW - age * DAY_US
+                invocation_id=new_invocation_id(NOW - age * DAY_US), row_index=0, value="1", event_at=0, received_at=NOW
             ))  # fmt: skip
         stored = schema.spool_position.c.stored
         connection.execute(update(schema.spool_position).values(stored=stored + 2))
