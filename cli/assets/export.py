@@ -129,10 +129,12 @@ def filled(change: Callable[[str], str], objectives: Path | None = None) -> dict
 
 
 def _rules(objectives: Path) -> str:
-    from driftline.alerts import build  # the only part that reads YAML, and only where it is asked for
+    # The only part that reads YAML, and only where it is asked for.
+    from driftline.alerts.build import rules_file
+    from driftline.alerts.objectives import load_objectives
 
     try:
-        return build.rules_file(build.load_objectives(objectives))
+        return rules_file(load_objectives(objectives))
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"the objectives in {objectives} cannot be read ({getattr(error, 'strerror', None) or error}): "
