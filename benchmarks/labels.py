@@ -9,7 +9,6 @@ seconds, and how many MiB the process grew meanwhile. With ``--unknown`` no labe
 
 import argparse
 import json
-import resource
 import sys
 import tempfile
 import threading
@@ -105,6 +104,11 @@ def served(engine: Engine, home: Path) -> Iterator[str]:
     thread.join()
 
 
+def resident_mib(what: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024
+
+
 def measure(name: str, url: str, arguments: argparse.Namespace, folder: Path) -> None:
     engine = open_engine(url)
     migrate.upgrade(engine)
@@ -114,11 +118,12 @@ def measure(name: str, url: str, arguments: argparse.Namespace, folder: Path) ->
     path = folder / ("labels.csv" if arguments.door == "file" else "labels.jsonl")
     write(path, ids, arguments.rows)
     del ids
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = resident_mib("VmRSS")
     began = time.perf_counter()
     fates = (by_file if arguments.door == "file" else by_http)(engine, path)
     seconds = time.perf_counter() - began
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    grown = resident_mib("VmHWM") - before
     print(json.dumps({
         "engine": name, "door": arguments.door, "labels": arguments.labels, "fates": fates,
         "seconds": round(seconds, 1), "labels_per_second": round(arguments.labels / seconds),

@@ -35,7 +35,6 @@ LABEL_VALUES = {
     "output": ("prediction",),
     "bin": ("00_below", *(f"{place:02d}" for place in range(1, 11)), "11_above", "99_missing"),
     "fate": ("stored", "pending", "ambiguous"),
-    "fate": ("stored", "pending", "ambiguous"),
     "version": ("0.1.0",),
     "python_version": ("3.11",),
     "mlflow_version": ("3.17.2",),

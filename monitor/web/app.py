@@ -26,7 +26,6 @@ from driftline.monitor.web.documents.fleet import fleet_document
 from driftline.monitor.web.documents.model import model_document
 from driftline.monitor.web.door import Door
 from driftline.monitor.web.labels import LabelDoor
-from driftline.monitor.web.labels import LabelDoor
 from driftline.monitor.web.links import mlflow_url, split_path
 from driftline.monitor.web.query import BadQuery, PageQuery
 from driftline.monitor.web.reads.reports import report_by_id
@@ -150,7 +149,6 @@ def build_app(pages: Pages) -> ASGIApp:
             Route("/run/{run}", pages.run),
             Route("/reports/{report:int}", pages.report),
             Route("/reports/{report:int}/evidently", pages.report),
-            Route("/labels", LabelDoor(pages.context).post, methods=["POST"]),
             Route("/labels", LabelDoor(pages.context).post, methods=["POST"]),
             Route("/driftline.css", lambda _: answers.file("driftline.css", "text/css; charset=utf-8")),
             Route("/icon.svg", lambda _: answers.file("icon.svg", "image/svg+xml")),

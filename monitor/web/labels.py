@@ -7,7 +7,7 @@ without being asked for permission first, so a browser that knows the password c
 
 import tempfile
 from dataclasses import replace
-from typing import BinaryIO
+from typing import IO, cast, get_args
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from driftline.store.errors import ConfigurationError
 from driftline.store.labels.formats import READERS, UnreadableLabels
 from driftline.store.labels.loading import load_labels
 from driftline.store.labels.record import REJECTS, Fate, Fields
+from driftline.store.labels.settings import RepeatedKeys
 
 _KINDS = {"application/json": "json", "application/x-ndjson": "jsonl", "application/jsonl": "jsonl", "text/csv": "csv"}
 _FIELDS = ("request_id", "row", "label", "event_time")  # the query may call them something else
@@ -40,7 +41,7 @@ class LabelDoor:
             return _refusal(
                 415, f"labels should come as one of {', '.join(_KINDS)}, not compressed: say so in Content-Type"
             )
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=self._context.home) as body:
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=str(self._context.home)) as body:
             taken = 0
             async for chunk in request.stream():
                 taken += len(chunk)
@@ -52,15 +53,15 @@ class LabelDoor:
             body.seek(0)
             return await run_in_threadpool(self._load, request, kind, body)
 
-    def _load(self, request: Request, kind: str, body: BinaryIO) -> Response:
+    def _load(self, request: Request, kind: str, body: IO[bytes]) -> Response:
         query = request.query_params
         if unknown := set(query) - set(_QUERY):
             return _refusal(400, f"{sorted(unknown)[0]!r} is no parameter here: known are {', '.join(_QUERY)}")
         model, settings = query.get("model", ""), self._settings
         repeated = query.get("repeated_keys", settings.repeated_keys)
-        if repeated not in ("reject", "newest", "all"):
+        if repeated not in get_args(RepeatedKeys):
             return _refusal(400, "repeated_keys should be reject, newest or all")
-        settings = replace(settings, repeated_keys=repeated)
+        settings = replace(settings, repeated_keys=cast(RepeatedKeys, repeated))
         fields = Fields(**{name: query.get(name, name) for name in _FIELDS},
                         key=query.get("key_column", settings.key_column_of(model)))  # fmt: skip
         try:

@@ -11,7 +11,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Final
+from typing import IO, Any, Final
 
 import orjson
 
@@ -31,7 +31,7 @@ class UnreadableLabels(DriftlineError):
     """A file or a body of labels is not of the form that it should be, as a whole."""
 
 
-def read_json(stream: BinaryIO, label: str) -> Records:
+def read_json(stream: IO[bytes], label: str) -> Records:
     """Yield the records of a JSON array, of ``{"labels": [...]}``, or of one object.
 
     Raises:
@@ -54,7 +54,7 @@ def read_json(stream: BinaryIO, label: str) -> Records:
     yield from document if isinstance(document, list) else [document]
 
 
-def read_json_lines(stream: BinaryIO, label: str) -> Records:
+def read_json_lines(stream: IO[bytes], label: str) -> Records:
     """Yield the record of every line that is not empty."""
     for line in _lines(stream):
         if stripped := line.strip():
@@ -64,7 +64,7 @@ def read_json_lines(stream: BinaryIO, label: str) -> Records:
                 yield stripped[:_SHOWN_BYTES].decode("utf-8", "replace")
 
 
-def read_csv(stream: BinaryIO, label: str) -> Records:
+def read_csv(stream: IO[bytes], label: str) -> Records:
     """Yield a record per line under the header's names; a line of another length comes out as its text.
 
     Args:
@@ -108,7 +108,7 @@ def _typed(cell: str) -> Any:
     return float(cell) if _NUMBER.fullmatch(cell) else cell
 
 
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
+def _lines(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield lines; of one that is too long its beginning."""
     buffered = stream if isinstance(stream, io.BufferedIOBase) else io.BufferedReader(stream)  # type: ignore[type-var]
     while line := buffered.readline(LONGEST_LINE):
@@ -117,6 +117,6 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
             line = buffered.readline(LONGEST_LINE)
 
 
-READERS: Final[dict[str, Callable[[BinaryIO, str], Records]]] = {
+READERS: Final[dict[str, Callable[[IO[bytes], str], Records]]] = {
     "json": read_json, "jsonl": read_json_lines, "csv": read_csv
 }  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -44,7 +44,7 @@ def open_file(path: Path, label: str) -> Iterator[Source]:
             yield Source(READERS[kind](file, label), path.stat().st_size, file.tell)
 
 
-def _parquet(file: BinaryIO, path: Path) -> Source:
+def _parquet(file: IO[bytes], path: Path) -> Source:
     import pyarrow as pa
     from pyarrow import parquet
 

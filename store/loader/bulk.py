@@ -54,7 +54,7 @@ def _executemany(connection: Connection, table: Table, columns: Mapping[str, Cel
     values: list[str] = []
     names: list[str] = []
     varying: list[Iterable[Any]] = []
-    last = next(reversed(columns))
+    last = list(columns)[-1]
     for name, cells in columns.items():
         listed = _listed(cells)
         first = listed[0]
