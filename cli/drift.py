@@ -104,14 +104,26 @@ def _judge(context: "JobContext", model: str, since_us: int, arm: str | None) ->
 
 
 def _version(connection: "Connection", model: str, since_us: int, arm: int | None) -> "WatchedVersion":
-    """Return the version that is meant: of a name alone, the one that had rows in the arm."""
+    """Return the version that is meant: of a name alone, the one that had rows in the arm.
+
+    Raises:
+        ModelNotFound: it had none in the arm.
+    """
     from driftline.monitor.watch import find_version, watched_versions
+    from driftline.store.errors import ModelNotFound
+    from driftline.store.records import Arm
 
     version = find_version(connection, model, since_us)
-    if arm is None or arm in version.arms or model != version.identity.name:
+    if arm is None or arm in version.arms:
         return version
-    alike = [v for v in watched_versions(connection, since_us) if v.identity.name == model and arm in v.arms]
-    return max(alike, key=lambda v: v.precedence, default=version)
+    named = version.identity.name
+    alike = [v for v in watched_versions(connection, since_us) if model == v.identity.name == named and arm in v.arms]
+    if not alike:
+        raise ModelNotFound(
+            f"{model} had no rows as {Arm(arm).name.lower()} in this time, but as "
+            f"{', '.join(a.name.lower() for a in version.arms)}: name one of these, or reach further back by `--since`"
+        )
+    return max(alike, key=lambda v: v.precedence)
 
 
 def _quality(context: "JobContext", judged: "Judgement") -> "list[QualityFinding]":

@@ -121,7 +121,7 @@ def resolve(uri: str, into: Path | None = None) -> ModelSource:
         lines = str(error).strip().splitlines()
         raise ModelNotFound(
             f"no model at {shown(uri)!r} with the tracking server {shown(mlflow.get_tracking_uri())} "
-            f"({lines[0].rstrip('.') if lines else type(error).__name__}): correct `-m` or MLFLOW_TRACKING_URI"
+            f"({lines[0].rstrip('.') if lines else type(error).__name__}): correct the URI or MLFLOW_TRACKING_URI"
         ) from error
 
 

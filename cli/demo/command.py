@@ -24,6 +24,7 @@ _MARKER = ".driftline-demo"
 # A profile holds a minute of rows, and a window is whole profiles: the second phase begins with a minute of its own.
 _BUCKET_SECONDS = 60
 _DRIFT_INTERVAL_SECONDS = 5
+_CHECK_INTERVAL_SECONDS = 30  # of data quality, and of all inputs together, which takes a second of processor
 _INTERRUPTED = 130  # as shells say it
 _QUERY = "select received_at, lncoins, disea, prediction from inference_doctor_visits limit 5"
 
@@ -97,6 +98,8 @@ def _demo(folder: Path, exit_when_done: bool) -> None:
     environment |= {
         "DRIFTLINE_HOME": str(folder / "home"),
         "DRIFTLINE_MONITOR_DRIFT_INTERVAL_SECONDS": str(_DRIFT_INTERVAL_SECONDS),
+        "DRIFTLINE_QUALITY_INTERVAL_SECONDS": str(_CHECK_INTERVAL_SECONDS),
+        "DRIFTLINE_MULTIVARIATE_INTERVAL_SECONDS": str(_CHECK_INTERVAL_SECONDS),
         "MLFLOW_TRACKING_URI": urls["mlflow"],
         "PYTHONUNBUFFERED": "1",
     }

@@ -11,6 +11,7 @@ from monitor_rig import TinyModel, rows, save_reference, send
 from driftline.cli.main import root
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.judge import iso
+from driftline.store.errors import ModelNotFound
 from driftline.store.records import MICROSECONDS, Arm
 
 Run = Callable[..., Result]
@@ -76,6 +77,9 @@ def test_an_arm_is_judged_alone_with_the_version_that_has_it(
     champion, shadow = (json.loads(run("tiny", "--json", *flags).stdout) for flags in ((), ("--arm", "shadow")))
     assert (champion["version"], champion["arm"], champion["window"]["rows"]) == ("1", "champion", 600)
     assert (shadow["version"], shadow["arm"], shadow["window"]["rows"]) == ("2", "shadow", 400)
+    refused = CliRunner().invoke(root, ["drift", "tiny", "--arm", "canary"])
+    assert isinstance(refused.exception, ModelNotFound)
+    assert "tiny had no rows as canary in this time, but as champion: name one of these" in str(refused.exception)
     assert {c["column"]: c["verdict"] for c in shadow["columns"] if c["side"] == "input"}["income"] == "drift"
 
 
