@@ -119,7 +119,9 @@ def test_shifted_traffic_becomes_a_notification_whose_links_work_and_all_that_is
     link = urlsplit(alert["annotations"]["dashboard"])
     assert (boards / f"{Path(link.path).name}.json").exists()
     assert parse_qs(link.query)["var-model_name"] == ["tiny"]
-    assert not plant.receiver.bodies("/page")
+    # Rules that wait for a second only may page of a machine that was busy at the start, but never of drift.
+    paged = {each["labels"]["alertname"] for body in plant.receiver.bodies("/page") for each in body["alerts"]}
+    assert not [name for name in paged if "Drift" in name.removeprefix("Driftline")]
 
     for component, page in (
         ("scorer", plant.server.metrics_text()),

@@ -153,7 +153,7 @@ def test_a_worker_that_starts_on_a_full_disk_answers_counts_and_keeps_again_when
     models: Path, tmp_path: Path, note: Note
 ) -> None:
     dropped = "driftline_scorer_tee_dropped_records_total"
-    with faulty_disks.tmpfs(tmp_path / "disk", "8m") as disk:
+    with faulty_disks.tmpfs(tmp_path / "disk", "256m") as disk:  # room for all that a fast server answers meanwhile
         home = disk / "home"
         store = f"sqlite:///{home / 'driftline.sqlite'}"
         with serving(models, home, store, "-w", "2") as server:
