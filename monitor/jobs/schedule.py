@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import ModuleType
 from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -58,34 +59,10 @@ def jobs(context: JobContext) -> list[Job]:
     """
     monitor = context.monitor
     found = [
-        Job(
-            reference_job.NAME,
-            reference_job.run,
-            _every(monitor.reference_interval_seconds),
-            monitor.reference_interval_seconds,
-            at_start=True,
-        ),
-        Job(
-            drift_job.NAME,
-            drift_job.run,
-            _every(monitor.drift_interval_seconds),
-            monitor.drift_interval_seconds,
-            at_start=True,
-        ),
-        Job(
-            quality_job.NAME,
-            quality_job.run,
-            _every(context.quality.interval_seconds),
-            context.quality.interval_seconds,
-            at_start=True,
-        ),
-        Job(
-            multivariate_job.NAME,
-            multivariate_job.run,
-            _every(context.multivariate.interval_seconds),
-            context.multivariate.interval_seconds,
-            at_start=True,
-        ),
+        _regular(reference_job, monitor.reference_interval_seconds),
+        _regular(drift_job, monitor.drift_interval_seconds),
+        _regular(quality_job, context.quality.interval_seconds),
+        _regular(multivariate_job, context.multivariate.interval_seconds),
         Job(
             report_job.NAME,
             report_job.run,
@@ -93,29 +70,16 @@ def jobs(context: JobContext) -> list[Job]:
             report_job.period(context.report).total_seconds(),
             at_start=True,
         ),
-        Job(
-            labels_job.NAME,
-            labels_job.run,
-            _every(context.labels.match_interval_seconds),
-            context.labels.match_interval_seconds,
-            at_start=True,
-        ),
-        Job(
-            rollup_job.NAME,
-            rollup_job.run,
-            _every(monitor.rollup_interval_seconds),
-            monitor.rollup_interval_seconds,
-            at_start=True,
-        ),
-        Job(
-            retention_job.NAME,
-            retention_job.run,
-            _every(monitor.retention_interval_seconds),
-            monitor.retention_interval_seconds,
-            at_start=True,
-        ),
+        _regular(labels_job, context.labels.match_interval_seconds),
+        _regular(rollup_job, monitor.rollup_interval_seconds),
+        _regular(retention_job, monitor.retention_interval_seconds),
     ]
     return [job for job in found if context.multivariate.enabled or job.name != multivariate_job.NAME]
+
+
+def _regular(module: ModuleType, interval_seconds: float) -> Job:
+    """Return the job of a module that runs at the start and then at this pace."""
+    return Job(module.NAME, module.run, _every(interval_seconds), interval_seconds, at_start=True)
 
 
 def run_job(context: JobContext, job: Job) -> JobReport:

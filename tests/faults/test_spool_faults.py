@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import faulty_disks
 import pytest
 
 from driftline.store.spool.adoption import adopt_orphans, remove_loaded, spools
@@ -180,17 +181,8 @@ def test_a_spool_whose_making_was_killed_is_never_seen_half_made(home: Path, mem
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB for segments."""
-    if os.geteuid():
-        pytest.skip("mounting a tmpfs needs root")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=False, capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with faulty_disks.tmpfs(tmp_path / "disk", "2m") as folder:
+        yield folder
 
 
 def test_a_full_disk_drops_the_newest_counts_them_and_goes_on_when_there_is_space(

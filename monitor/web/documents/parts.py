@@ -16,6 +16,7 @@ from driftline.monitor.multivariate.check import MultivariateDrift
 from driftline.monitor.quality.finding import QualityFinding, QualityVerdict
 from driftline.monitor.rows.results import JobClock
 from driftline.monitor.status import VersionStatus
+from driftline.monitor.watch import WatchedVersion
 from driftline.monitor.web.reads.recent_requests import Traffic
 from driftline.monitor.web.sources import Sources
 from driftline.store.accounts import accounts
@@ -46,6 +47,22 @@ def head(sources: Sources) -> dict[str, Any]:
         "store_up": sources.status.store_up,
         "mlflow_up": sources.schedule.mlflow_up,
         "scheduler_alive": sources.schedule.is_alive,
+    }
+
+
+def served_entry(version: WatchedVersion, sync: tuple[bool, str] | None) -> dict[str, Any]:
+    """Return what is served under which name, and since when.
+
+    Args:
+        sync: as ``in_sync`` tells it; None where nothing is known.
+    """
+    return {
+        "alias": version.identity.alias,
+        "in_sync": sync[0] if sync else None,
+        "registry_version": sync[1] if sync else None,
+        "trained_at": moment(version.identity.created_at_us),
+        "first_served_at": moment(version.first_served_at_us),
+        "newest_rows_at": moment(version.last_rows_at_us),
     }
 
 
