@@ -3,7 +3,6 @@
 There is one run per model version and window, found by its tags: logging a report again updates it.
 """
 
-import hashlib
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +10,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from driftline.monitor.mlflow_link import MlflowLink
+from driftline.monitor.mlflow_run_parts import experiment_of, log_metrics, log_window, metric_key
 from driftline.monitor.report.drift_report import DriftReport
 from driftline.monitor.report.summary_page import render
-from driftline.store.records import MICROSECONDS, ModelIdentity
+from driftline.store.records import ModelIdentity
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
-
-_METRICS_A_BATCH = 1000
-_DAY_SECONDS = 86_400
 
 
 def log_report(link: MlflowLink, identity: ModelIdentity, report: DriftReport) -> str:
@@ -32,10 +28,9 @@ def log_report(link: MlflowLink, identity: ModelIdentity, report: DriftReport) -
     with link.talking():
         client = link.client
         run_id = _run(client, identity, report)
-        digest = _log_window(client, run_id, identity, report)
-        metrics = _metrics(identity, report, digest)
-        for start in range(0, len(metrics), _METRICS_A_BATCH):
-            client.log_batch(run_id, metrics=metrics[start : start + _METRICS_A_BATCH])
+        model_id = identity.model_id
+        window = log_window(client, run_id, identity, report.window, report.content["window"], model_id)
+        log_metrics(client, run_id, model_id, window, _metrics(report))
         with tempfile.TemporaryDirectory(prefix="driftline-") as folder:
             _write_artifacts(Path(folder), report)
             client.log_artifacts(run_id, folder)
@@ -58,9 +53,7 @@ def verdict(content: dict[str, Any]) -> str:
 
 
 def _run(client: "MlflowClient", identity: ModelIdentity, report: DriftReport) -> str:
-    name = f"driftline/{identity.name}"
-    experiment = client.get_experiment_by_name(name)
-    experiment_id = experiment.experiment_id if experiment else client.create_experiment(name)
+    experiment_id = experiment_of(client, identity.name)
     window = report.content["window"]
     tags = {
         "driftline.model_name": identity.name,
@@ -80,33 +73,7 @@ def _run(client: "MlflowClient", identity: ModelIdentity, report: DriftReport) -
     return str(client.create_run(experiment_id, tags=tags, run_name=run_name).info.run_id)
 
 
-def _log_window(client: "MlflowClient", run_id: str, identity: ModelIdentity, report: DriftReport) -> str:
-    """Log the window as the run's dataset, and the model as its input; return the dataset's digest."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput
-
-    content = report.content
-    digest = hashlib.sha256(f"{identity.uri} {report.window}".encode()).hexdigest()[:8]
-    columns = orjson.loads((identity.signature or {}).get("inputs") or "[]")
-    dataset = Dataset(
-        name=f"{identity.name}-window",
-        digest=digest,
-        source_type="code",
-        source=orjson.dumps({"tags": {"mlflow.source.name": "driftline", "window": content["window"]}}).decode(),
-        schema=orjson.dumps({"mlflow_colspec": columns}).decode(),
-        profile=orjson.dumps({"num_rows": content["window"]["rows"]}).decode(),
-    )
-    client.log_inputs(
-        run_id,
-        datasets=[DatasetInput(dataset, [InputTag("mlflow.data.context", "monitoring")])],
-        models=[LoggedModelInput(model_id=identity.model_id)] if identity.model_id else None,
-    )
-    return digest
-
-
-def _metrics(identity: ModelIdentity, report: DriftReport, digest: str) -> list["Metric"]:
-    from mlflow.entities import Metric
-    from mlflow.utils.time import get_current_time_millis
-
+def _metrics(report: DriftReport) -> dict[str, float | None]:
     judged = [c for c in report.content["columns"] if c["score"] is not None]
     drifted = [c for c in judged if c["verdict"] == "drift"]
     values = {
@@ -118,32 +85,10 @@ def _metrics(identity: ModelIdentity, report: DriftReport, digest: str) -> list[
     if inputs:  # as on the gauge: predictions follow, they do not count twice
         values["drift_share"] = sum(c in drifted for c in inputs) / len(inputs)
     for column in judged:
-        values[f"drift_score.{_key(column)}"] = column["score"]
-        values[f"drift_threshold.{_key(column)}"] = column["threshold"]
-    # The day as the step: the metrics of a model's runs then make one curve over the weeks.
-    step = report.window[1] // MICROSECONDS // _DAY_SECONDS
-    now = get_current_time_millis()
-    return [
-        Metric(
-            name,
-            float(value),
-            now,
-            step,
-            model_id=identity.model_id,
-            dataset_name=f"{identity.name}-window",
-            dataset_digest=digest,
-            run_id=None,
-        )
-        for name, value in values.items()
-        if value is not None
-    ]
-
-
-def _key(column: dict[str, Any]) -> str:
-    """Return a column's name in the characters that MLflow allows in a metric's."""
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in "_-. ") else "_" for c in column["column"])[:200]
-    exact = "" if plain == column["column"] else "." + hashlib.sha256(column["column"].encode()).hexdigest()[:6]
-    return f"{column['side']}.{plain}{exact}"
+        key = f"{column['side']}.{metric_key(column['column'])}"
+        values[f"drift_score.{key}"] = column["score"]
+        values[f"drift_threshold.{key}"] = column["threshold"]
+    return values
 
 
 def _quoted(text: str) -> str:
