@@ -6,6 +6,7 @@ from typing import Any
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.multivariate.settings import MultivariateSettings
+from driftline.monitor.performance.settings import PerformanceSettings
 from driftline.monitor.quality.settings import QualitySettings
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.store.engine import open_engine, require_file
@@ -47,6 +48,7 @@ def open_context(
     labels = load_section(LabelSettings, "labels")
     quality = load_section(QualitySettings, "quality")
     multivariate = load_section(MultivariateSettings, "multivariate")
+    performance = load_section(PerformanceSettings, "performance")
     if not create:
         require_file(base.store_url)
     make_home(base.home)
@@ -62,4 +64,5 @@ def open_context(
         labels=labels,
         quality=quality,
         multivariate=multivariate,
+        performance=performance,
     )

@@ -1,12 +1,16 @@
 """``driftline reference``: build and show the training reference of a model version."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from driftline.cli.base_options import base_options
 from driftline.cli.progress import progress_bar
 from driftline.store.settings import BaseSettings
+
+if TYPE_CHECKING:
+    from driftline.store.profile.reference import Reference
 
 
 @click.group()
@@ -27,7 +31,16 @@ def reference() -> None:
     show_default=True,
     help="Whether to keep it beside the model in MLflow too.",
 )
-@click.option("--labels", help="The column of the data that holds what was to be predicted: shows what the model uses.")
+@click.option(
+    "--labels",
+    "--label-column",
+    help="The column of the data that holds what was to be predicted: shows what the model uses and how well it does.",
+)
+@click.option(
+    "--performance-data",
+    type=click.Path(path_type=Path),
+    help="Rows the model was not fitted to, with the column of labels: performance is measured on them.",
+)
 @click.option(
     "--importances",
     type=click.Path(path_type=Path),
@@ -35,7 +48,13 @@ def reference() -> None:
 )
 @base_options
 def build(
-    base: BaseSettings, model_uri: str, data: Path | None, to_mlflow: bool, labels: str | None, importances: Path | None
+    base: BaseSettings,
+    model_uri: str,
+    data: Path | None,
+    to_mlflow: bool,
+    labels: str | None,
+    performance_data: Path | None,
+    importances: Path | None,
 ) -> None:
     """Reduce training data to the reference of MODEL_URI.
 
@@ -45,11 +64,15 @@ def build(
     from driftline.cli.job_context import open_context
     from driftline.monitor.training import reference as references
     from driftline.monitor.training import training_data
+    from driftline.store.errors import ConfigurationError
 
+    if performance_data is not None and labels is None:
+        raise ConfigurationError("--performance-data needs the column of labels: name it by --labels COLUMN")
     context = open_context(base)
     given = None if importances is None else training_data.read_importances(importances)
     identity = context.link.resolve(model_uri)
     found = training_data.find(context.link, identity, data)
+    held_out = None if performance_data is None else training_data.find(context.link, identity, performance_data).frame
     click.echo(f"{len(found.frame)} rows from {found.source}")
     with progress_bar(len(found.frame), "the model's answers") as bar:
         built = references.build(
@@ -59,6 +82,8 @@ def build(
             found.source,
             labels=labels,
             importances=given,
+            held_out=held_out,
+            performance=context.performance,
             progress=bar.update,
         )
     click.echo(
@@ -67,6 +92,7 @@ def build(
     )
     unknown = "not known: give --labels COLUMN or --importances FILE to rank drifted columns by them"
     click.echo(f"importances {built.reference.importances_from or unknown}")
+    click.echo(performance_line(built.reference, built.no_performance))
     profiled = references.save(context.engine, built, context.home)
     click.echo(f"saved to the store; {profiled} rows that were there already are profiled")
     if to_mlflow:
@@ -101,3 +127,17 @@ def show(base: BaseSettings, model: str) -> None:
         share = (found.importances or {}).get(column.column_name)
         relied_on = "" if share is None else f", importance {share:.1%}"
         click.echo(f"  {column.side:<6}  {column.name}  {column.type}  {profiled.kind}, {cut}{relied_on}")
+    click.echo(performance_line(found, "build it with --labels COLUMN"))
+
+
+def performance_line(reference: "Reference", otherwise: str) -> str:
+    """Return what the model did on labelled rows of a reference, or what to do where that is not known."""
+    from driftline.monitor.drift.phrases import number
+    from driftline.monitor.performance.reference_performance import performance_of
+
+    found = performance_of(reference)
+    if found is None:
+        return f"performance not known: {otherwise}"
+    metrics = ", ".join(f"{name} {number(metric.value)}" for name, metric in found.metrics.items())
+    optimistic = ", which a model does better on than on others" if "training" in found.source else ""
+    return f"performance on {found.source}{optimistic}: {metrics}"

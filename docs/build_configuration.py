@@ -10,6 +10,7 @@ from pathlib import Path
 
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.multivariate.settings import MultivariateSettings
+from driftline.monitor.performance.settings import PerformanceSettings
 from driftline.monitor.quality.settings import QualitySettings
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.scorer.settings import ScorerSettings
@@ -32,6 +33,7 @@ CLASSES: dict[str, type] = {
     "drift": DriftSettings,
     "quality": QualitySettings,
     "multivariate": MultivariateSettings,
+    "performance": PerformanceSettings,
 }
 _HEAD = """# Configuration
 

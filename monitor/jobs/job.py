@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 
 from driftline.monitor.mlflow_link import MlflowLink, exact_uri
 from driftline.monitor.multivariate.settings import MultivariateSettings
+from driftline.monitor.performance.settings import PerformanceSettings
 from driftline.monitor.quality.settings import QualitySettings
 from driftline.monitor.rows import results
 from driftline.monitor.rows.results import Result
@@ -50,6 +51,7 @@ class JobContext:
     labels: LabelSettings = field(default_factory=LabelSettings)
     quality: QualitySettings = field(default_factory=QualitySettings)
     multivariate: MultivariateSettings = field(default_factory=MultivariateSettings)
+    performance: PerformanceSettings = field(default_factory=PerformanceSettings)
     link: MlflowLink = field(default_factory=MlflowLink)
     clock: Callable[[], int] = now_us
 

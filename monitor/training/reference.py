@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -18,6 +18,9 @@ from sqlalchemy import Engine
 from driftline.monitor.drift.calibration import calibrate
 from driftline.monitor.frames import TrainingDataMismatch, answer_columns, tensor_column, typed_columns
 from driftline.monitor.mlflow_link import MlflowLink, exact_uri
+from driftline.monitor.performance.reference_performance import measure
+from driftline.monitor.performance.settings import PerformanceSettings
+from driftline.monitor.performance.task import TaskUnclear
 from driftline.monitor.training.importance import Importances, given_importances, measured_importances
 from driftline.monitor.training.reference_sample import SAMPLE_FILE, draw_sample, keep_sample, write_sample
 from driftline.monitor.watch import WatchedVersion
@@ -52,6 +55,15 @@ class BuiltReference:
     reference: Reference
     sample: dict[str, NDArray[Any]]
     outputs_from: str
+    no_performance: str = ""  # why the reference holds none, where it does not
+
+
+class Labelled(NamedTuple):
+    """Rows that performance is measured on: columns by ``column_name``, labels (None: not known), and what they are."""
+
+    data: dict[str, NDArray[Any]]
+    truth: NDArray[Any] | None
+    source: str
 
 
 def build(
@@ -62,6 +74,8 @@ def build(
     *,
     labels: "str | NDArray[Any] | None" = None,
     importances: Mapping[str, float] | None = None,
+    held_out: "pd.DataFrame | None" = None,
+    performance: PerformanceSettings | None = None,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> BuiltReference:
     """Reduce training rows to the reference of a model.
@@ -71,10 +85,14 @@ def build(
 
     Args:
         source: where the rows came from, for people.
-        labels: what was to be predicted, a column of the frame or an array of its length: for a model whose fit left no
-            importances, shuffling columns then shows what it relies on.
+        labels: what was to be predicted, a column of the frame or an array of its length: what later performance is
+            held against is measured on them, and for a model whose fit left no importances, shuffling columns then
+            shows what it relies on.
         importances: how much the model relies on each input by its name, at least 0; those not named have none. The
             model is asked when absent: always when it is loaded for its outputs, else if there are labels.
+        held_out: rows that the model was not fitted to, with the column of labels: performance is measured on them
+            instead of the training rows, on which a model does better than on any others.
+        performance: what outputs and labels mean, where they do not say so themselves.
         progress: called with the number of rows that the model has answered since the last call.
 
     Raises:
@@ -89,7 +107,7 @@ def build(
     names = {c.name for c in inputs}
     truth = _labels(frame, labels, names)
     relied_on = None if importances is None else given_importances(importances, inputs)
-    known = bool(outputs) and all(c.name in frame.columns and c.name not in names for c in outputs)
+    known = _has_outputs(frame, outputs, names)
     if not known or (relied_on is None and truth is not None):
         model, features = link.load(exact_uri(identity)), _features(identity, frame, inputs)
         relied_on = relied_on or _measured(identity, model, features, inputs, truth)
@@ -102,7 +120,11 @@ def build(
     reference = calibrate(build_reference(columns, data, source=source, made_at_us=now_us()))
     if relied_on is not None:
         reference = replace(reference, importances=relied_on.shares, importances_from=relied_on.source)
-    return BuiltReference(identity, reference, draw_sample(data), said)
+    measured = Labelled(data, truth, f"{len(frame)} training rows")
+    if held_out is not None:
+        measured = _held_out(link, identity, held_out, labels, columns)
+    found, unclear = _performance(identity, outputs, measured, performance or PerformanceSettings())
+    return BuiltReference(identity, replace(reference, performance=found), draw_sample(data), said, unclear)
 
 
 def save(engine: Engine, built: BuiltReference, home: Path) -> int:
@@ -165,6 +187,7 @@ def log_reference(
     source: str = "training code",
     labels: "str | NDArray[Any] | None" = None,
     importances: Mapping[str, float] | None = None,
+    held_out: "pd.DataFrame | None" = None,
 ) -> str:
     """Keep the reference of a model beside it in MLflow, from training code.
 
@@ -172,7 +195,8 @@ def log_reference(
         model: what ``log_model`` returned, or a model URI.
         data: the training rows; other columns than the signature's are passed over.
         source: where they came from, for people.
-        labels, importances: what drifted columns are ranked by, see ``build``.
+        labels, importances, held_out: what performance is held against and drifted columns are ranked by, see
+            ``build``.
 
     Returns:
         The URI of the place in MLflow. Every monitor that meets the model fetches the reference from there.
@@ -185,7 +209,8 @@ def log_reference(
     identity = link.resolve(model if isinstance(model, str) else model.model_uri)
     if not identity.run_id:
         raise NoRun(f"the reference has no place in MLflow: {no_run(identity)}")
-    place = publish(link, build(link, identity, data, source, labels=labels, importances=importances))
+    built = build(link, identity, data, source, labels=labels, importances=importances, held_out=held_out)
+    place = publish(link, built)
     assert place is not None  # there is a run
     return place
 
@@ -233,6 +258,47 @@ def _labels(frame: "pd.DataFrame", labels: "str | NDArray[Any] | None", names: s
         found = "is an input of the model" if labels in names else "is not in the data"
         raise TrainingDataMismatch(f"the column of labels {labels} {found}: name the one that holds what to predict")
     return np.asarray(frame[labels])
+
+
+def _has_outputs(frame: "pd.DataFrame", outputs: list[PredictionColumn], names: set[str]) -> bool:
+    return bool(outputs) and all(c.name in frame.columns and c.name not in names for c in outputs)
+
+
+def _held_out(
+    link: MlflowLink,
+    identity: ModelIdentity,
+    frame: "pd.DataFrame",
+    labels: "str | NDArray[Any] | None",
+    columns: tuple[PredictionColumn, ...],
+) -> Labelled:
+    """Return held-out rows with the model's answers to them, its own columns where the data have them."""
+    if not isinstance(labels, str):
+        raise TrainingDataMismatch(
+            "rows to measure performance on need the name of their column of labels: give it as `labels` (`--labels`)"
+        )
+    inputs, outputs = ([c for c in columns if c.side == side] for side in ("input", "output"))
+    names = {c.name for c in inputs}
+    truth = _labels(frame, labels, names)
+    if _has_outputs(frame, outputs, names):
+        data = typed_columns(frame, outputs)
+    else:
+        _require_inputs(identity, frame, inputs)
+        model = link.load(exact_uri(identity))
+        data = _answers(identity, model, _features(identity, frame, inputs), outputs, lambda rows: None)
+    return Labelled(data, truth, f"{len(frame)} held-out rows")
+
+
+def _performance(
+    identity: ModelIdentity, outputs: list[PredictionColumn], rows: Labelled, settings: PerformanceSettings
+) -> tuple[dict[str, Any] | None, str]:
+    """Return the performance on labelled rows as the reference keeps it, or why there is none."""
+    if rows.truth is None:
+        return None, "give the column of labels by --labels COLUMN"
+    try:
+        found = measure(identity.name, outputs, rows.data, rows.truth.tolist(), settings, rows.source)
+    except TaskUnclear as error:
+        return None, str(error)
+    return found.to_json(), ""
 
 
 def _measured(

@@ -41,6 +41,7 @@ class Reference:
         calibration: what the judge has simulated from this reference, JSON; opaque here.
         importances: how much the model relies on each input, by column name: shares that sum to 1; None where that is
             not known. ``importances_from`` says where they came from, for people.
+        performance: what the model did on labelled rows of the reference, JSON; opaque here. None without labels.
     """
 
     profiled: tuple[ProfiledColumn, ...] = field(repr=False)
@@ -52,6 +53,7 @@ class Reference:
     calibration: dict[str, Any] | None = field(default=None, repr=False)
     importances: dict[str, float] | None = field(default=None, repr=False)
     importances_from: str = ""
+    performance: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
     def columns(self) -> tuple[PredictionColumn, ...]:
@@ -93,6 +95,7 @@ class Reference:
             "calibration": self.calibration,
             "importances": self.importances,
             "importances_from": self.importances_from,
+            "performance": self.performance,
         }
         body: bytes = zstandard.ZstdCompressor(level=9).compress(orjson.dumps(content))
         checksum: int = crc32c.crc32c(body)
@@ -123,6 +126,7 @@ class Reference:
                 calibration=body["calibration"],
                 importances=body.get("importances"),  # files of earlier releases have none
                 importances_from=body.get("importances_from", ""),
+                performance=body.get("performance"),
             )
             agrees = reference.profile.row_count == reference.row_count
         except (zstandard.ZstdError, ProfileCorrupt, ValueError, KeyError, TypeError) as error:

@@ -14,6 +14,8 @@ from driftline.monitor.frames import TrainingDataMismatch
 from driftline.monitor.jobs import reference_job
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.mlflow_link import REFERENCE_TAG, MlflowLink
+from driftline.monitor.performance.reference_performance import performance_of
+from driftline.monitor.performance.task import TaskKind
 from driftline.monitor.rows.results import Result
 from driftline.monitor.training import reference, training_data
 from driftline.monitor.training.reference_sample import draw_sample, read_sample
@@ -239,3 +241,41 @@ def test_a_tensor_reaches_the_model_in_its_type(tracking: mlflow.MlflowClient, a
         data = pd.DataFrame({"tensor": data.to_numpy().tolist()})
     built = reference.build(link, link.resolve(info.model_uri), data, "rows")
     assert built.sample["out_prediction"].tolist() == [4.0, 6.0]
+
+
+def test_a_reference_with_labels_holds_the_models_own_performance_and_any_store_gets_it_back(
+    context: JobContext, tiny: TinyModel
+) -> None:
+    answers = tiny.training["age"] - 2 * tiny.training["income"]
+    noise = np.random.default_rng(5).normal(size=len(answers))
+    log_reference(tiny.uri, tiny.training, labels=(answers + noise).to_numpy())
+    send(context, tiny, rows(20, seed=2))
+    reference_job.run(context)
+    with context.engine.connect() as connection:
+        (version,) = model_versions(connection)
+        found = newest_reference(connection, version.id)
+    assert found is not None
+    performance = performance_of(found[1])
+    assert performance is not None
+    assert performance.task.kind is TaskKind.REGRESSION
+    assert performance.source == "3000 training rows"
+    assert performance.metrics["mae"].value == pytest.approx(np.abs(noise).mean(), rel=1e-6)
+
+
+def test_performance_is_measured_on_held_out_rows_where_they_are_given(tiny: TinyModel) -> None:
+    held_out = rows(50, seed=3)
+    held_out["paid"] = held_out["age"] - 2 * held_out["income"] + 3
+    built = reference.build(
+        MlflowLink(), tiny.built.identity, tiny.training.assign(paid=0.0), "rows", labels="paid", held_out=held_out
+    )
+    performance = performance_of(built.reference)
+    assert performance is not None
+    assert performance.source == "50 held-out rows"
+    assert performance.metrics["bias"].value == pytest.approx(-3)
+
+
+def test_labels_that_do_not_tell_the_task_leave_a_reference_without_performance_and_say_why(tiny: TinyModel) -> None:
+    labels = np.array(["yes", "no"] * 1500)
+    built = reference.build(MlflowLink(), tiny.built.identity, tiny.training, "rows", labels=labels)
+    assert built.reference.performance is None
+    assert "performance.positive_label" in built.no_performance

@@ -1,0 +1,157 @@
+"""Metrics from sums are scikit-learn's own on the rows themselves, and sums of parts are the sums of the whole."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import metrics as oracle
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from driftline.monitor.performance.reference_performance import (
+    add_sums,
+    measure,
+    metrics_of,
+    performance_of,
+)
+from driftline.monitor.performance.settings import PerformanceSettings
+from driftline.monitor.performance.sums import empty_sums, sums_from_json, sums_of
+from driftline.monitor.performance.task import Task, TaskKind
+from driftline.store.prediction_columns import ColumnType, PredictionColumn, prediction_columns
+from driftline.store.profile.reference import Reference, build_reference
+
+BINARY = Task(TaskKind.BINARY, probabilities=("out_p",), classes=("0", "1"))
+
+
+def fitted(load: Any, model: Any, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """The labels of a data set, and what models fitted to other parts of it answer."""
+    features, labels = load(return_X_y=True)
+    pipeline = make_pipeline(StandardScaler(), model)
+    return labels, cross_val_predict(pipeline, features, labels, method=method, cv=3)
+
+
+@pytest.fixture(scope="module")
+def cancer() -> tuple[np.ndarray, np.ndarray]:
+    labels, answers = fitted(load_breast_cancer, LogisticRegression(C=0.01), "predict_proba")
+    return labels, answers[:, 1]
+
+
+def test_binary_metrics_are_those_of_scikit_learn(cancer: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, scores = cancer
+    found = metrics_of(BINARY, sums_of(BINARY, {"out_p": scores}, labels.tolist()))
+    predicted = scores >= 0.5
+    assert found["accuracy"].value == pytest.approx(oracle.accuracy_score(labels, predicted), abs=1e-12)
+    assert found["precision"].value == pytest.approx(oracle.precision_score(labels, predicted), abs=1e-12)
+    assert found["recall"].value == pytest.approx(oracle.recall_score(labels, predicted), abs=1e-12)
+    assert found["f1"].value == pytest.approx(oracle.f1_score(labels, predicted), abs=1e-12)
+    assert found["log_loss"].value == pytest.approx(oracle.log_loss(labels, scores), abs=1e-12)
+    assert found["brier"].value == pytest.approx(oracle.brier_score_loss(labels, scores), abs=1e-6)
+    assert found["roc_auc"].value == pytest.approx(oracle.roc_auc_score(labels, scores), abs=1e-4)
+    for metric in found.values():
+        assert metric.low <= metric.value <= metric.high
+
+
+def test_the_area_under_the_curve_holds_for_scores_of_a_rare_event() -> None:
+    rng = np.random.default_rng(3)
+    scores = rng.beta(0.5, 500, 20_000)  # nearly all below 0.005
+    labels = rng.random(scores.size) < np.clip(scores * 10, 0, 1)
+    found = metrics_of(BINARY, sums_of(BINARY, {"out_p": scores}, labels.tolist()))
+    assert found["roc_auc"].value == pytest.approx(oracle.roc_auc_score(labels, scores), abs=1e-3)
+
+
+def test_metrics_of_several_classes_are_those_of_scikit_learn() -> None:
+    labels, answers = fitted(load_digits, LogisticRegression(C=0.01), "predict_proba")
+    names = tuple(f"out_{i}" for i in range(10))
+    task = Task(TaskKind.MULTICLASS, probabilities=names, classes=tuple(map(str, range(10))))
+    found = metrics_of(task, sums_of(task, dict(zip(names, answers.T, strict=True)), labels.tolist()))
+    predicted = answers.argmax(axis=1)
+    assert found["accuracy"].value == pytest.approx(oracle.accuracy_score(labels, predicted), abs=1e-12)
+    assert found["f1_macro"].value == pytest.approx(oracle.f1_score(labels, predicted, average="macro"), abs=1e-12)
+    assert found["precision_macro"].value == pytest.approx(
+        oracle.precision_score(labels, predicted, average="macro"), abs=1e-12
+    )
+    assert found["recall_macro"].value == pytest.approx(
+        oracle.recall_score(labels, predicted, average="macro"), abs=1e-12
+    )
+    assert found["log_loss"].value == pytest.approx(oracle.log_loss(labels, answers), abs=1e-9)
+
+
+def test_metrics_of_numbers_are_those_of_scikit_learn_far_from_zero_too() -> None:
+    labels, answers = fitted(load_diabetes, LinearRegression(), "predict")
+    task = Task(TaskKind.REGRESSION, "out_y")
+    for offset in (0.0, 1e6):
+        truth, predicted = labels + offset, answers + offset
+        sums = empty_sums(task)
+        for part in np.array_split(np.arange(truth.size), 7):  # as many hours
+            add_sums(sums, sums_of(task, {"out_y": predicted[part]}, truth[part].tolist()))
+        found = metrics_of(task, sums)
+        assert found["mae"].value == pytest.approx(oracle.mean_absolute_error(truth, predicted), rel=1e-9)
+        assert found["rmse"].value == pytest.approx(oracle.root_mean_squared_error(truth, predicted), rel=1e-9)
+        assert found["r2"].value == pytest.approx(oracle.r2_score(truth, predicted), rel=1e-6)
+        assert found["bias"].value == pytest.approx((predicted - truth).mean(), abs=1e-8)
+        for metric in found.values():
+            assert metric.low < metric.value < metric.high
+
+
+def test_sums_of_parts_kept_as_json_are_the_sums_of_the_whole(cancer: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, scores = cancer
+    whole = sums_of(BINARY, {"out_p": scores}, labels.tolist())
+    merged = empty_sums(BINARY)
+    for part in np.array_split(np.random.default_rng(0).permutation(labels.size), 5):
+        kept = sums_of(BINARY, {"out_p": scores[part]}, labels[part].tolist()).to_json()
+        add_sums(merged, sums_from_json(BINARY, kept))
+    assert merged.confusion == whole.confusion
+    assert np.array_equal(merged.cells.counts, whole.cells.counts)
+    assert metrics_of(BINARY, merged)["log_loss"].value == pytest.approx(metrics_of(BINARY, whole)["log_loss"].value)
+
+
+def test_a_calibrated_model_has_no_calibration_error_beyond_chance_and_a_crooked_one_has() -> None:
+    rng = np.random.default_rng(1)
+    truly = rng.random(5_000)
+    labels = (rng.random(truly.size) < truly).tolist()
+    straight = metrics_of(BINARY, sums_of(BINARY, {"out_p": truly}, labels))["calibration_error"]
+    crooked = metrics_of(BINARY, sums_of(BINARY, {"out_p": truly**2}, labels))["calibration_error"]
+    assert straight.low == 0.0
+    assert straight.value < 0.02
+    assert crooked.low > 0.1
+
+
+def test_rows_without_an_answer_or_of_an_unknown_class_are_counted_as_unusable() -> None:
+    scores = np.array([0.9, np.nan, 0.2, 1.5, 0.4])
+    sums = sums_of(BINARY, {"out_p": scores}, [1, 1, 2, 0, None])
+    assert (sums.rows, sums.unusable) == (1, 3)
+
+
+def test_an_accuracy_without_errors_has_an_interval_that_admits_some() -> None:
+    task = Task(TaskKind.BINARY, "out_y", classes=("0", "1"))
+    found = metrics_of(task, sums_of(task, {"out_y": np.arange(40) % 2}, (np.arange(40) % 2).tolist()))
+    assert found["accuracy"].high == found["accuracy"].value == 1.0
+    assert 0.85 < found["accuracy"].low < 0.99
+
+
+def test_a_reference_keeps_its_performance_and_an_older_file_has_none(cancer: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, scores = cancer
+    outputs = [PredictionColumn("output", "p", "out_p", ColumnType.DOUBLE)]
+    found = measure("m", outputs, {"out_p": scores}, labels.tolist(), PerformanceSettings(), "569 training rows")
+    assert found.task == BINARY
+    reference = build_reference(outputs, {"out_p": scores}, source="test", made_at_us=0)
+    assert performance_of(Reference.from_bytes(reference.to_bytes())) is None
+    kept = replace(reference, performance=found.to_json())
+    again = performance_of(Reference.from_bytes(kept.to_bytes()))
+    assert again is not None
+    assert again.metrics == found.metrics
+    assert again.score_histogram is not None
+    assert again.score_histogram.sum(axis=1).tolist() == np.bincount(labels).tolist()
+
+
+def test_signature_columns_of_predicted_probabilities_are_told() -> None:
+    signature = {"outputs": '[{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}}]'}
+    columns = [c for c in prediction_columns(signature) if c.side == "output"]
+    scores = np.linspace(0.01, 0.99, 50)
+    answers = {columns[0].column_name: 1 - scores, columns[1].column_name: scores}
+    found = measure("m", columns, answers, [i % 2 for i in range(50)], PerformanceSettings(), "rows")
+    assert found.task.probabilities == (columns[1].column_name,)
