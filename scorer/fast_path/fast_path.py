@@ -3,7 +3,8 @@
 Invariants
 ----------
 - There is MLflow's answer or the same answer sooner: the model sees the same frame, bit for bit, the same parameters
-  and the same context, and the client the same bytes. What is not certain is handed back by None.
+  and the same context, and the client the same bytes. What is not certain is handed back by None. scikit-learn's own
+  models get the matrix that they would make of that frame (``matrix``).
 - ``parse`` and ``encode`` never raise; ``predict`` raises what the model raises.
 - What was proven at load was proven against the installed MLflow, pandas and NumPy, not against those of our tests.
 """
@@ -15,6 +16,7 @@ from typing import Any
 from driftline.scorer.fast_path.answer import AnswerWriter, split_prediction
 from driftline.scorer.fast_path.document import read_document
 from driftline.scorer.fast_path.frame import Frame
+from driftline.scorer.fast_path.matrix import takes_matrices
 from driftline.scorer.fast_path.prediction import Prediction
 from driftline.scorer.fast_path.proof import SAMPLE_ANSWERS, same_frames, sample_bodies
 from driftline.scorer.fast_path.reader import Form, Reader
@@ -42,6 +44,7 @@ class FastPath:
     Attributes:
         names: the columns of the signature, in its order.
         forms: the forms of request that are taken.
+        hands_matrices: the model gets a matrix in the place of a frame, see ``matrix``.
     """
 
     def __init__(self, model: Any, forms: Collection[Form], text_dtype: Any) -> None:
@@ -57,6 +60,10 @@ class FastPath:
         self._enforce_params = _enforce_params_schema
         if self._params_schema is not None and not self._prediction.passes_params:
             raise NotTaken("its signature declares parameters that its predict function does not take")
+        every = signature.layout(signature.names)
+        matrices = every is not None and takes_matrices(model, lambda data: self._prediction(data, None), every)
+        self._matrix_layout = every if matrices else None
+        self.hands_matrices = matrices
 
     @classmethod
     def for_model(cls, model: Any) -> "FastPath | None":
@@ -77,7 +84,8 @@ class FastPath:
             return Verdict(None, f"MLflow's own code answers every request to this model: unknown interior ({kind})")
         left = [form.value for form in Form if form not in taken.forms]
         rest = f", but those in {' and '.join(left)}" if left else ""
-        return Verdict(taken, f"ordinary JSON requests take the fast path{rest}")
+        matrices = "; scikit-learn gets matrices" if taken.hands_matrices else ""
+        return Verdict(taken, f"ordinary JSON requests take the fast path{rest}{matrices}")
 
     def parse(self, body: bytes) -> Frame | None:
         """Return the rows of a JSON body, or None where MLflow must answer. Never raises."""
@@ -110,7 +118,8 @@ class FastPath:
         Raises:
             BaseException: what the model raises.
         """
-        return self._prediction(frame.data_frame, frame.params)
+        matrix = self._matrix_layout and frame.matrix(self._matrix_layout)
+        return self._prediction(frame.data_frame if matrix is None else matrix, frame.params)
 
     def encode(self, raw: Any) -> bytes | None:
         """Return MLflow's answer to a prediction, or None where MLflow must answer. Never raises."""

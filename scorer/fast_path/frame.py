@@ -61,6 +61,17 @@ class Frame:
         """What MLflow would hand to the model; a new one at every access."""
         return self._layout.data_frame(self._blocks, self.rows, self._labels)
 
+    def matrix(self, layout: Layout) -> NDArray[Any] | None:
+        """Return the rows as scikit-learn makes a matrix of ``data_frame``, for a layout whose columns are one block.
+
+        Returns:
+            A new array, shape (rows, columns), in Fortran's order; None where the rows have labels of their own, or
+            other columns than the layout.
+        """
+        if self._labels is not None or (self._layout is not layout and self._layout.names != layout.names):
+            return None
+        return self._blocks[0].copy().T
+
     @classmethod
     def joined(cls, frames: Sequence["Frame"]) -> "Frame":
         """Return the rows of all frames in order, labelled 0, 1, 2 and so on.
