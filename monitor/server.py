@@ -3,8 +3,8 @@
 Invariants
 ----------
 - The port is bound before the first job starts: a monitor that cannot be scraped does not run.
-- SIGINT and SIGTERM stop the server first, then the scheduler; a job that runs ends with the process, and the next
-  monitor records it as interrupted.
+- SIGINT and SIGTERM stop the server first, then the scheduler; a job that runs ends with the process, and who leads
+  next records it as interrupted.
 """
 
 import errno
@@ -17,10 +17,8 @@ import uvicorn
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.jobs.schedule import Schedule
 from driftline.monitor.metrics.collector import MonitorCollector, exposition
-from driftline.monitor.rows import results
 from driftline.monitor.status import StatusReader
 from driftline.monitor.web.app import Pages, build_app
-from driftline.store.engine import writing
 from driftline.store.errors import ConfigurationError
 
 _LAST_PORT = 65535
@@ -39,8 +37,6 @@ def run(context: JobContext) -> None:
     schedule = Schedule(context, on_end=status.expire)
     collector = MonitorCollector(status, schedule, context.monitor, context.drift.min_rows)
     app = build_app(Pages(context, status, schedule, exposition(collector)))
-    with writing(context.engine) as connection:
-        results.close_interrupted(connection, context.clock())
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=5))
     schedule.start()
     log.info("driftline monitor listens on http://%s:%s", *listener.getsockname()[:2])

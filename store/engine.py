@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 # SQLAlchemy asks its inspectors about values of types that it does not know, as our enums. What another thread is just
 # then importing of its object mapper (MLflow does so when first used) fails with an AttributeError: so import it first.
@@ -22,6 +22,7 @@ from sqlalchemy.pool import NullPool
 from driftline.store.errors import ConfigurationError, StoreUnreachable
 from driftline.store.failures import next_step
 
+WRITES: Final = "driftline_writes"  # the execution option of connections whose transactions are going to write
 _BUSY_TIMEOUT_SECONDS = 60
 _CONNECT_TIMEOUT_SECONDS = 10
 
@@ -95,7 +96,7 @@ def unreachable(engine: Engine, error: DBAPIError) -> StoreUnreachable:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Open a transaction that is going to write: on SQLite it holds the write lock from its first moment."""
-    with engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection, connection.begin():
+    with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
         yield connection
 
 
@@ -149,7 +150,8 @@ def _sqlite(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('sqlite_begin', 'DEFERRED')}")
+        writes = connection.get_execution_options().get(WRITES)
+        connection.exec_driver_sql(f"BEGIN {'IMMEDIATE' if writes else 'DEFERRED'}")
 
     return engine
 

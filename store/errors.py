@@ -51,3 +51,7 @@ class MlflowUnreachable(DriftlineError):
 
 class EnvironmentNotBuilt(DriftlineError):
     """The model's environment cannot be made, or has no room for driftline."""
+
+
+class LeadershipLost(DriftlineError):
+    """Another monitor runs the jobs now."""

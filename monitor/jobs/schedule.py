@@ -5,6 +5,8 @@ Invariants
 - A job never runs twice at a time; starts that were missed become one.
 - A job that raises is counted as failed and is started again at its next time; no other job notices.
 - The heartbeat moves only while the scheduler's loop runs.
+- Jobs run in the monitor that leads. One that takes over from another runs each when it is due, not anew, but at once
+  what that one left unfinished.
 """
 
 import logging
@@ -12,11 +14,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
 
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -31,10 +35,14 @@ from driftline.monitor.jobs import (
     rollup_job,
 )
 from driftline.monitor.jobs.job import JobContext, JobReport, explain
+from driftline.monitor.leader import Leadership, claim_on
 from driftline.monitor.metrics.job_durations import JobDurations
 from driftline.monitor.report import job as report_job
+from driftline.monitor.rows import results
 from driftline.monitor.rows.results import Result
+from driftline.store.engine import writing
 from driftline.store.errors import DriftlineError
+from driftline.store.records import MICROSECONDS
 
 log = logging.getLogger(__name__)
 _TICK_SECONDS = 5
@@ -96,8 +104,10 @@ class Schedule:
     """The scheduler's threads; see the module."""
 
     def __init__(self, context: JobContext, on_end: Callable[[], None]) -> None:
-        self._context = context
+        claim = claim_on(context.engine)
+        self._context = replace(context, engine=claim.fenced(context.engine))
         self._on_end = on_end
+        self._leadership = Leadership(claim, self._lead, self._stand_by)
         self._jobs = {job.name: job for job in jobs(context)}
         self._runs: dict[tuple[str, str], Counter[str]] = {}
         self._durations = {name: JobDurations() for name in self._jobs}
@@ -105,31 +115,37 @@ class Schedule:
         self._scheduler = BackgroundScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
+        self._started = False
         self.made_seconds = time.time()
         self.last_tick_seconds = 0.0
         self.mlflow_up: bool | None = None  # None: not asked yet
 
     def start(self) -> None:
-        """Start all jobs and the heartbeat."""
+        """Start the heartbeat, and all jobs as soon as this monitor leads."""
         now = datetime.now(UTC)
-        for job in self._jobs.values():
-            first = {"next_run_time": now} if job.at_start else {}
-            self._scheduler.add_job(self._run, job.trigger, args=[job], id=job.name, **first)
         self._scheduler.add_job(self._tick, _every(_TICK_SECONDS), id="tick", next_run_time=now)
         self._scheduler.add_job(
             self._probe, _every(self._context.monitor.probe_interval_seconds), id="probe", next_run_time=now
         )
         self._tick()
         self._scheduler.start()
+        self._started = True
+        self._leadership.start()
 
     def stop(self) -> None:
         """Start nothing more; jobs that run are left to end with the process."""
         self._scheduler.shutdown(wait=False)
+        self._leadership.stop()
 
     @property
     def is_alive(self) -> bool:
         """Whether the heartbeat moved lately."""
         return time.time() - self.last_tick_seconds < 12 * _TICK_SECONDS
+
+    @property
+    def stands_by(self) -> bool:
+        """Whether another monitor runs the jobs, as far as this one knows."""
+        return self._started and not self._leadership.leads
 
     def interval_seconds(self, job: str) -> float:
         """Return the time between two runs of a job."""
@@ -154,9 +170,32 @@ class Schedule:
         """All jobs."""
         return list(self._jobs)
 
+    def _lead(self, took_over: bool) -> None:
+        """Add the jobs; runs that were left unfinished were those of a monitor that leads no more."""
+        with writing(self._context.engine) as connection:
+            interrupted = results.close_interrupted(connection, self._context.clock())
+            begun = results.newest_starts(connection)
+        now = datetime.now(UTC)
+        for job in self._jobs.values():
+            first = {"next_run_time": now} if job.at_start else {}
+            if took_over and job.at_start and job.name in begun and job.name not in interrupted:
+                last = datetime.fromtimestamp(begun[job.name] / MICROSECONDS, UTC)
+                first = {"next_run_time": max(now, last + timedelta(seconds=job.interval_seconds))}
+            self._scheduler.add_job(self._run, job.trigger, args=[job], id=job.name, replace_existing=True, **first)
+
+    def _stand_by(self) -> None:
+        for name in self._jobs:
+            with suppress(JobLookupError):
+                self._scheduler.remove_job(name)
+
     def _run(self, job: Job) -> None:
+        if not self._leadership.leads:  # it was lost, and the jobs are about to be removed
+            return
         began = time.monotonic()
         report = run_job(self._context, job)
+        if self.stands_by:
+            log.warning("the job %s ended after another monitor took over: %s", job.name, report)
+            return
         seconds = time.monotonic() - began
         with self._lock:
             for label, outcome in report.outcomes.items():

@@ -1,7 +1,8 @@
 """The monitor's metrics: built at each scrape from the newest results in the store.
 
-What is gone from the store is gone from the page, and a restart changes nothing. A job that is about the whole store
-has the empty model name, which to Prometheus is no label. Names, labels and help texts are the catalogue's.
+What is gone from the store is gone from the page, and a restart changes nothing. A monitor that stands by shows its own
+state alone: the results are the leader's to show, so that nothing is counted or alerted twice. A job that is about the
+whole store has the empty model name, which to Prometheus is no label. Names, labels and help texts are the catalogue's.
 """
 
 import platform
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "driftline_monitor_"
 _OPENMETRICS_END = b"# EOF\n"
+_NOTHING = Snapshot()
 _SCOPES = {"dataset": "input", "prediction": "output"}
 
 
@@ -79,8 +81,9 @@ class MonitorCollector(Collector):
         yield from self.live(snapshot)
 
     def snapshot(self) -> Snapshot:
-        """Return what both parts of a page are about."""
-        return self._status.snapshot()
+        """Return what both parts of a page are about: nothing while another monitor leads."""
+        snapshot = self._status.snapshot()
+        return _NOTHING if self._schedule.stands_by else snapshot
 
     def results(self, snapshot: Snapshot) -> Iterator[Metric]:
         """Yield what follows from the snapshot alone: nearly all of a page."""
@@ -94,7 +97,11 @@ class MonitorCollector(Collector):
     def live(self, snapshot: Snapshot) -> Iterator[Metric]:
         """Yield what changes from scrape to scrape: the monitor's own state and its jobs."""
         page = _Page()
-        self._about_self(page, snapshot)
+        self._about_self(page)
+        if snapshot is _NOTHING:
+            yield from page
+            return
+        self._about_store(page, snapshot)
         for check in self._schedule.job_names:
             page.observe("job_duration_seconds", self._schedule.durations(check), check=check)
             self._runs(page, "", check)
@@ -105,7 +112,7 @@ class MonitorCollector(Collector):
             self._jobs(page, name, versions)
         yield from page
 
-    def _about_self(self, page: _Page, snapshot: Snapshot) -> None:
+    def _about_self(self, page: _Page) -> None:
         page.set(
             "build_info",
             1,
@@ -113,11 +120,14 @@ class MonitorCollector(Collector):
             python_version=platform.python_version(),
             evidently_version=_installed("evidently"),
         )
-        page.set("models", len(snapshot.by_name))
+        page.set("leader", not self._schedule.stands_by)
         page.set("scheduler_last_tick_timestamp_seconds", self._schedule.last_tick_seconds)
         page.set("results_read_timestamp_seconds", _seconds(self._status.read_at_us))
         page.set("dependency_up", self._status.store_up, dependency="store")
         page.set("dependency_up", self._schedule.mlflow_up, dependency="mlflow")
+
+    def _about_store(self, page: _Page, snapshot: Snapshot) -> None:
+        page.set("models", len(snapshot.by_name))
         page.set("labels_pending", snapshot.labels.pending)
         for (name, fate), labels in sorted(snapshot.labels.fates.items()):
             page.set("labels_total", labels, model_name=name, fate=fate)

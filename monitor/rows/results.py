@@ -64,14 +64,22 @@ def finish_run(
     )
 
 
-def close_interrupted(connection: Connection, at_us: int) -> None:
-    """Mark the runs that a monitor left behind when it was stopped; called once, when a monitor starts."""
+def close_interrupted(connection: Connection, at_us: int) -> set[str]:
+    """Mark the runs that a monitor left behind when it stopped, and return their jobs; for who comes to lead."""
     t = schema.job_run
+    interrupted = set(connection.scalars(select(t.c.job).where(t.c.result == RUNNING)))
     connection.execute(
         update(t)
         .where(t.c.result == RUNNING)
         .values(result=Result.ERROR, message="the monitor stopped while the job ran", finished_at=at_us)
     )
+    return interrupted
+
+
+def newest_starts(connection: Connection) -> dict[str, int]:
+    """Return when each job last began, in microseconds since the epoch."""
+    t = schema.job_run
+    return dict(connection.execute(select(t.c.job, func.max(t.c.started_at)).group_by(t.c.job)).tuples().all())
 
 
 def job_clock(connection: Connection, job: str, model_version_id: int | None) -> JobClock | None:

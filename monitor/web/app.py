@@ -53,9 +53,9 @@ class Pages:
         return Response(page, headers={"Content-Type": content_type})
 
     async def healthz(self, request: Request) -> Response:
-        """200 while the scheduler's heartbeat moves."""
+        """200 while the scheduler's heartbeat moves, and whether this monitor leads."""
         if self.schedule.is_alive:
-            return PlainTextResponse("ok\n")
+            return PlainTextResponse("ok, stands by\n" if self.schedule.stands_by else "ok\n")
         return PlainTextResponse("the scheduler's loop does not run\n", status_code=503)
 
     async def latest(self, request: Request) -> Response:

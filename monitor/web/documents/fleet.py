@@ -118,6 +118,7 @@ def _jobs(sources: Sources, snapshot: Snapshot, models: list[dict[str, Any]]) ->
             "message": next((m["jobs"][check]["message"] for m in models if check in m["failing_jobs"]), None),
         }
         for check in CHECKS
+        if check in sources.schedule.job_names
     }
     since = round(sources.schedule.made_seconds * MICROSECONDS)
     for check, job in parts.job_entries(sources, snapshot.clocks, STORE_CHECKS, since).items():

@@ -47,6 +47,7 @@ def head(sources: Sources) -> dict[str, Any]:
         "store_up": sources.status.store_up,
         "mlflow_up": sources.schedule.mlflow_up,
         "scheduler_alive": sources.schedule.is_alive,
+        "stands_by": sources.schedule.stands_by,
     }
 
 
@@ -188,7 +189,8 @@ def job_entries(
     Args:
         known_since_us: since when the jobs should have run.
     """
-    return {check: _job_entry(sources, clocks.get(check), check, known_since_us) for check in checks}
+    run = [check for check in checks if check in sources.schedule.job_names]  # one may be switched off
+    return {check: _job_entry(sources, clocks.get(check), check, known_since_us) for check in run}
 
 
 def _job_entry(sources: Sources, clock: JobClock | None, check: str, known_since_us: int) -> dict[str, Any]:
