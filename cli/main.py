@@ -16,6 +16,7 @@ COMMANDS = {
     "drift": ("driftline.cli.drift:drift", "Judge live data against the training reference now."),
     "labels": ("driftline.cli.labels:labels", "Load what turned out to be true, and see what became of it."),
     "monitor": ("driftline.cli.monitor:monitor", "Run the scheduled jobs and expose their results."),
+    "proxy": ("driftline.cli.proxy:proxy", "Stand in front of a server that stays, and keep every request."),
     "reference": ("driftline.cli.reference:reference", "Build a model's training reference."),
     "report": ("driftline.cli.report:report", "Write the drift report of a model."),
     "serve": ("driftline.cli.serve:serve", "Serve a model as `mlflow models serve` does, and keep every request."),

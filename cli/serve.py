@@ -1,16 +1,13 @@
 """``driftline serve``: every flag and variable of ``mlflow models serve``, and a few of ours."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from driftline.cli.base_options import base_options
+from driftline.cli.server_options import PORT, server_options
 from driftline.store.settings import BaseSettings
-
-_PORT = click.IntRange(0, 65535)
-_FILE = click.Path(path_type=Path)
 
 
 @click.command("serve", context_settings={"show_default": True})
@@ -21,7 +18,7 @@ _FILE = click.Path(path_type=Path)
     required=True,
     help="The model: `models:/name@alias`, `models:/name/3`, `runs:/...`, a path or a storage URI.",
 )
-@click.option("--port", "-p", envvar="MLFLOW_PORT", type=_PORT, default=5000, help="The scoring port.")
+@click.option("--port", "-p", envvar="MLFLOW_PORT", type=PORT, default=5000, help="The scoring port.")
 @click.option(
     "--host",
     "-h",
@@ -48,17 +45,7 @@ _FILE = click.Path(path_type=Path)
     "--install-mlflow", is_flag=True, default=False, help="Put this MLflow into the environment that is made."
 )
 @base_options
-@click.option(
-    "--start-without-store",
-    is_flag=True,
-    default=None,
-    help="Start although the database does not answer; the spool keeps what is answered.",
-)
-@click.option(
-    "--durability",
-    type=click.Choice(["process", "power"]),
-    help="What an answered request survives: the death of the process, or a power cut too. [default: process]",
-)
+@server_options
 @click.option(
     "--registry-poll-seconds",
     type=float,
@@ -77,13 +64,6 @@ _FILE = click.Path(path_type=Path)
     help="Send requests with the same value in this header the same way. [default: none]",
 )
 @click.option(
-    "--version-headers/--no-version-headers",
-    default=None,
-    help="Name arm and model version in headers of the answers. [default: yes]",
-)
-@click.option("--metrics-port", type=_PORT, help="Port of /metrics. [default: 9107]")
-@click.option("--metrics-host", metavar="HOST", help="Interface of /metrics. [default: that of the scoring port]")
-@click.option(
     "--max-body-bytes", type=int, metavar="N", help="Answer larger requests with 413; 0 takes any. [default: 100000000]"
 )
 @click.option(
@@ -98,25 +78,6 @@ _FILE = click.Path(path_type=Path)
     metavar="MS",
     help="The longest that a request waits for others while a prediction runs; alone it never waits. [default: 5]",
 )
-@click.option(
-    "--rate-limit-per-second",
-    type=float,
-    metavar="N",
-    help="Requests per second of one token or address and worker; more get a 429. [default: no limit]",
-)
-@click.option(
-    "--rate-limit-burst", type=int, metavar="N", help="Requests at once after a pause. [default: those of one second]"
-)
-@click.option(
-    "--token-file", type=_FILE, metavar="FILE", help="Bearer tokens, one per line; scoring then asks for one."
-)
-@click.option("--metrics-token-file", type=_FILE, metavar="FILE", help="The same for the metrics port.")
-@click.option(
-    "--protect-health", is_flag=True, default=None, help="Ask for a token on /ping, /health and /version too."
-)
-@click.option("--tls-certfile", type=_FILE, metavar="FILE", help="Certificate chain (PEM) of both ports.")
-@click.option("--tls-keyfile", type=_FILE, metavar="FILE", help="Its key (PEM).")
-@click.option("--tls-client-ca", type=_FILE, metavar="FILE", help="Clients have to show a certificate signed by these.")
 def serve(
     model_uri: str,
     port: int,

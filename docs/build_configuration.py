@@ -13,6 +13,7 @@ from driftline.monitor.multivariate.settings import MultivariateSettings
 from driftline.monitor.performance.settings import PerformanceSettings
 from driftline.monitor.quality.settings import QualitySettings
 from driftline.monitor.settings import MonitorSettings, ReportSettings
+from driftline.scorer.proxy.settings import ProxySettings
 from driftline.scorer.settings import ScorerSettings
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.loader.settings import LoaderSettings
@@ -28,6 +29,7 @@ CLASSES: dict[str, type] = {
     "retention": RetentionSettings,
     "labels": LabelSettings,
     "scorer": ScorerSettings,
+    "proxy": ProxySettings,
     "monitor": MonitorSettings,
     "report": ReportSettings,
     "drift": DriftSettings,

@@ -97,8 +97,11 @@ class Door:
         )
 
     @classmethod
-    def open(cls, settings: ScorerSettings) -> Self:
+    def open(cls, settings: ScorerSettings, max_body_bytes: int | None = None) -> Self:
         """Return the door that the settings describe.
+
+        Args:
+            max_body_bytes: another limit than theirs.
 
         Raises:
             ConfigurationError: the token file has no tokens.
@@ -107,7 +110,7 @@ class Door:
         return cls(
             BearerTokens(settings.token_file, "--token-file") if settings.token_file else None,
             RateLimit(limit, settings.rate_limit_burst) if limit else None,
-            settings.max_body_bytes,
+            settings.max_body_bytes if max_body_bytes is None else max_body_bytes,
             settings.protect_health,
         )
 

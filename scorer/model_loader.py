@@ -61,7 +61,7 @@ class ModelLoader:
             Exception: whatever MLflow or the model raises; SpoolError, where the disk does not take its name.
         """
         tally = self._tally(order.tally_path)
-        headers = _headers(order) if self._version_headers else ()
+        headers = version_headers(order) if self._version_headers else ()
         pool = self._shadow_pool if order.arm is Arm.SHADOW else self._pool
         return ServedModel.load(
             order.path,
@@ -89,6 +89,7 @@ class ModelLoader:
         return Tee(self._spool, identity, tally, self._wait)
 
 
-def _headers(order: ModelOrder) -> Headers:
+def version_headers(order: ModelOrder) -> Headers:
+    """Return what answers say of the version that gave them."""
     version = order.identity.version.encode("latin-1", "replace")
     return ((b"x-driftline-arm", order.arm.name.lower().encode()), (b"x-driftline-model-version", version))

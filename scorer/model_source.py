@@ -3,7 +3,8 @@
 import dataclasses
 import logging
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,17 +103,39 @@ def resolve(uri: str, into: Path | None = None) -> ModelSource:
     Raises:
         ModelNotFound: nothing answers to the URI, or what does is no MLflow model.
     """
-    import mlflow
-    from mlflow.exceptions import MlflowException
     from mlflow.models import Model
     from mlflow.tracking.artifact_utils import _download_artifact_from_uri
 
-    try:
+    with _explained(uri):
         registered = _registered(uri)
         fetched = _folder_for(registered, into)
         path = Path(_download_artifact_from_uri(registered.uri if registered else uri, fetched)).resolve()
         identity = _identity(uri, path, Model.load(str(path)), registered)
         return ModelSource(path, identity, Path(fetched) if fetched else None)
+
+
+def identify(uri: str) -> ModelIdentity:
+    """Return what the model is that ``uri`` names now, from its MLmodel file alone.
+
+    Raises:
+        ModelNotFound: nothing answers to the URI, or what does is no MLflow model.
+    """
+    from mlflow.models import Model
+
+    with _explained(uri):
+        registered = _registered(uri)
+        found = Model.load(registered.uri if registered else uri)
+        return _identity(uri, Path(uri).resolve(), found, registered)
+
+
+@contextmanager
+def _explained(uri: str) -> Iterator[None]:
+    """Turn what MLflow and the storages raise into one line."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
     except ImportError as error:
         raise ModelNotFound(
             f"{shown(uri)!r} cannot be read here ({error}): install the package that MLflow reads this storage with"

@@ -5,6 +5,7 @@ Invariants
 - uvicorn is started as the installed MLflow starts it: same arguments, same variables, another application. It has
   more patience with a worker that is silent while it loads a model, a protocol that sends the same bytes by fewer calls
   (record 0011), and the flags that were asked for; what ``UVICORN_*`` says is respected.
+- ``driftline proxy`` has the same parent, and workers with another application (``proxy/``).
 - uvicorn stops first and closes its spools, then the loader drains them; uvicorn's exit code is ours, 0 where it
   ended because we passed on a signal.
 - What refuses to start says so before anything runs.
@@ -17,10 +18,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from driftline.scorer.arms import CanaryOption
 from driftline.scorer.children import Signals, start_tied
@@ -54,7 +56,6 @@ from driftline.store.records import Arm
 from driftline.store.settings import BaseSettings
 from driftline.store.spool.settings import SpoolSettings
 
-_APPLICATION = ("--factory", "driftline.scorer.worker:create_app")
 _UVICORN = (sys.executable, "-P", "-m", "uvicorn")
 # uvicorn kills a worker that is silent for 5 s, and unpickling a large model may hold Python's lock for longer.
 _LOADING_SECONDS = "30"
@@ -64,14 +65,12 @@ _OTHER_SOCKETS = ("UVICORN_UDS", "UVICORN_FD")  # then uvicorn does not bind the
 _log = logging.getLogger("driftline.scorer")
 
 
-@dataclass(frozen=True, slots=True)
-class ServeOptions:
-    """The flags of ``mlflow models serve``, and driftline's settings."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """Where a server listens, and driftline's settings."""
 
-    model_uri: str
     host: str
     port: int
-    timeout: int
     workers: int
     base: BaseSettings
     spool: SpoolSettings
@@ -82,9 +81,53 @@ class ServeOptions:
     def metrics_host(self) -> str:
         return self.scorer.metrics_host or self.host
 
+    def settings_of_children(self) -> dict[str, str]:
+        """Return the variables by which child processes get what the flags say."""
+        return {
+            **as_variables("scorer", self.scorer),
+            "DRIFTLINE_HOME": str(self.base.home.absolute()),
+            "DRIFTLINE_SPOOL_DURABILITY": self.spool.durability,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions(ServerOptions):
+    """The flags of ``mlflow models serve``, and driftline's settings."""
+
+    model_uri: str
+    timeout: int
+
+
+@dataclass(frozen=True, slots=True)
+class UvicornStart:
+    """How uvicorn is started: arguments up to the application, the application's factory, and its environment."""
+
+    arguments: Sequence[str]
+    factory: str
+    environment: Mapping[str, str]
+
 
 def serve(options: ServeOptions) -> int:
     """Serve until uvicorn ends; return the exit code for the shell.
+
+    Raises:
+        DriftlineError: it cannot start; the message says why and what next.
+    """
+    return supervise(options, _uris(options), resolve, partial(_as_mlflow_starts_it, options))
+
+
+def supervise(
+    options: ServerOptions,
+    uris: Mapping[Arm, str],
+    fetch_into: Callable[[str, Path], ModelSource],
+    uvicorn_start: Callable[[ModelSource], UvicornStart],
+) -> int:
+    """Run uvicorn and the loader until uvicorn ends; return the exit code for the shell.
+
+    Args:
+        uris: what is served, by arm.
+        fetch_into: brings the files of a URI into a folder and says what they are.
+        uvicorn_start: says how uvicorn is started over the champion.
 
     Raises:
         DriftlineError: it cannot start; the message says why and what next.
@@ -93,15 +136,18 @@ def serve(options: ServeOptions) -> int:
     tls = server_context(options.scorer)
     metrics_tokens = open_tokens(options.scorer.metrics_token_file, "--metrics-token-file")
     _prepare_store(options)
-    require_listening_for(_uris(options).values())
+    require_listening_for(uris.values())
     book = VersionBook(options.workers)
     fetched = tempfile.TemporaryDirectory(prefix="driftline-models-", ignore_cleanup_errors=True)
-    fetch = partial(resolve, into=Path(fetched.name))
-    sources = {arm: fetch(uri) for arm, uri in _uris(options).items()}
+
+    def fetch(uri: str) -> ModelSource:
+        return fetch_into(uri, Path(fetched.name))
+
+    sources = {arm: fetch(uri) for arm, uri in uris.items()}
     board, reports = OrderBoard.create(), ReportPipe.create()
-    registry = _follow_registry(options, sources, fetch, book, board, reports)
+    registry = _follow_registry(options, uris, sources, fetch, book, board, reports)
     watch = SpoolWatch(options.base.store_url, options.base.spool_folder, options.spool)
-    loader = LoaderChild({**os.environ, **_settings_of_children(options), "DRIFTLINE_STORE": options.base.store_url})
+    loader = LoaderChild({**os.environ, **options.settings_of_children(), "DRIFTLINE_STORE": options.base.store_url})
     collector = ScorerCollector(book, registry, watch, loader)
     with (
         fetched,
@@ -116,18 +162,26 @@ def serve(options: ServeOptions) -> int:
             options.base.home.absolute(), "s" if tls else "", options.metrics_host, options.scorer.metrics_port,
         )  # fmt: skip
         worker = WorkerOrder(board.path, reports.path, options.base.spool_folder, options.scorer.durable_wait_seconds)
-        uvicorn = _start_uvicorn(options, sources[Arm.CHAMPION], worker)
+        uvicorn = _start_uvicorn(options, uvicorn_start(sources[Arm.CHAMPION]), worker)
         code = _watch(uvicorn, loader, signals, book)
         loader.drain(options.loader.drain_seconds)
         return code
 
 
-def _check(options: ServeOptions) -> None:
+def as_variables(section: str, settings: Any) -> dict[str, str]:
+    """Return the variables that say what a section's settings are."""
+    return {
+        f"DRIFTLINE_{section.upper()}_{key.upper()}": str(value)
+        for key, value in asdict(settings).items()
+        if value is not None
+    }
+
+
+def _check(options: ServerOptions) -> None:
     check_home(options.base.home)
     check_home(options.base.spool_folder)
     check_ring(options.spool, options.workers)
     check_limits(options.scorer)
-    _uris(options)
     open_tokens(options.scorer.token_file, "--token-file")
     check_ports_differ(options.port, options.scorer.metrics_port)
     check_port(options.metrics_host, options.scorer.metrics_port, "--metrics-port")
@@ -135,7 +189,7 @@ def _check(options: ServeOptions) -> None:
         check_port(options.host, options.port, "-p")
 
 
-def _prepare_store(options: ServeOptions) -> None:
+def _prepare_store(options: ServerOptions) -> None:
     try:
         engine = open_engine(options.base.store_url)
         prepare(engine)
@@ -159,7 +213,8 @@ def _uris(options: ServeOptions) -> dict[Arm, str]:
 
 
 def _follow_registry(
-    options: ServeOptions,
+    options: ServerOptions,
+    uris: Mapping[Arm, str],
     sources: Mapping[Arm, ModelSource],
     fetch: Callable[[str], ModelSource],
     book: VersionBook,
@@ -169,34 +224,29 @@ def _follow_registry(
     poll_seconds = options.scorer.registry_poll_seconds
     events = EventLog(options.base.spool_folder)
     rollouts = [
-        Rollout(arm, uri, sources[arm], book, events.leave, 2 * poll_seconds, fetch)
-        for arm, uri in _uris(options).items()
+        Rollout(arm, uri, sources[arm], book, events.leave, 2 * poll_seconds, fetch) for arm, uri in uris.items()
     ]
     return RegistryWatch(rollouts, board, reports, events, poll_seconds)
 
 
-def _start_uvicorn(options: ServeOptions, source: ModelSource, worker: WorkerOrder) -> subprocess.Popen[bytes]:
+def _as_mlflow_starts_it(options: ServeOptions, source: ModelSource) -> UvicornStart:
     from mlflow.pyfunc import scoring_server
 
     command, environment = scoring_server.get_cmd(
         str(source.path), options.port, options.host, options.timeout, options.workers
     )
-    given = shlex.split(command)[1:-1]  # between the program and MLflow's application
-    arguments = [*_UVICORN, *given, *uvicorn_flags(options.scorer), *_APPLICATION]
+    # between the program and MLflow's application
+    return UvicornStart(shlex.split(command)[1:-1], "driftline.scorer.worker:create_app", environment)
+
+
+def _start_uvicorn(options: ServerOptions, start: UvicornStart, worker: WorkerOrder) -> subprocess.Popen[bytes]:
+    arguments = [*_UVICORN, *start.arguments, *uvicorn_flags(options.scorer), "--factory", start.factory]
+    environment = {**start.environment}
     environment.pop("DRIFTLINE_STORE", None)  # the model's code has no business with the store's password
     environment.setdefault("UVICORN_TIMEOUT_WORKER_HEALTHCHECK", _LOADING_SECONDS)
     environment.setdefault("UVICORN_HTTP", _PROTOCOL)
     limits = native_thread_limits(options.workers, environment)
-    return start_tied(arguments, {**environment, **limits, **_settings_of_children(options), **worker.environment()})
-
-
-def _settings_of_children(options: ServeOptions) -> dict[str, str]:
-    scorer = {f"DRIFTLINE_SCORER_{k.upper()}": str(v) for k, v in asdict(options.scorer).items() if v is not None}
-    return {
-        **scorer,
-        "DRIFTLINE_HOME": str(options.base.home.absolute()),
-        "DRIFTLINE_SPOOL_DURABILITY": options.spool.durability,
-    }
+    return start_tied(arguments, {**environment, **limits, **options.settings_of_children(), **worker.environment()})
 
 
 def _watch(uvicorn: subprocess.Popen[bytes], loader: LoaderChild, signals: Signals, book: VersionBook) -> int:

@@ -34,6 +34,8 @@ BUCKETS_US = (
 ROUTES = ("/invocations", "/ping", "/health", "/version", "other")
 Batching = Literal["off", "on", "refused", "stopped"]
 BATCHING: tuple[Batching, ...] = get_args(Batching)
+UpstreamFault = Literal["refused", "timeout", "broken", "invalid"]
+UPSTREAM_FAULTS: tuple[UpstreamFault, ...] = get_args(UpstreamFault)
 
 # Places in a block, in words of eight bytes.
 _PID, _READY, _LOADED_AT, _LOAD_DURATION, _IN_PROGRESS, _LAST_PREDICTION, _ROWS, _ENQUEUED, _TEE_FAILED = range(9)
@@ -41,7 +43,9 @@ _SKIPPED = 9
 _UNSPOOLED = 10
 _REJECTED = 11
 _BATCHING = _REJECTED + len(REJECTIONS)
-_STAGES = _BATCHING + 1
+_UNCOPIED = _BATCHING + 1
+_UPSTREAM = _UNCOPIED + 1
+_STAGES = _UPSTREAM + len(UPSTREAM_FAULTS)
 _STAGE_WORDS = histogram_words(STAGE_BUCKETS_US)
 _STAGE_PLACE = {stage: _STAGES + i * _STAGE_WORDS for i, stage in enumerate(STAGES)}
 _REQUEST_ROWS = _STAGES + len(STAGES) * _STAGE_WORDS
@@ -82,6 +86,8 @@ class Totals:
         batching: living workers by what they do about batches.
         tee_failed, tee_unspooled: answers that were not given to a spool: for a fault of ours, for want of a spool.
         skipped: requests that a challenger did not score, for want of room.
+        uncopied: bodies that passed a proxy and were too large to be kept.
+        upstream_faults: answers that a proxy gave because the server behind it gave none.
     """
 
     ready: int = 0
@@ -94,6 +100,8 @@ class Totals:
     tee_failed: int = 0
     tee_unspooled: int = 0
     skipped: int = 0
+    uncopied: int = 0
+    upstream_faults: dict[UpstreamFault, int] = field(default_factory=lambda: dict.fromkeys(UPSTREAM_FAULTS, 0))
     rejected: dict[Rejection, int] = field(default_factory=lambda: dict.fromkeys(REJECTIONS, 0))
     requests: dict[tuple[str, str], Latencies] = field(default_factory=dict)
     stages: dict[Stage, HistogramTotal] = field(
@@ -164,6 +172,12 @@ class Tally:
 
     def tee_unspooled(self) -> None:
         self._words[_UNSPOOLED] += 1
+
+    def uncopied(self) -> None:
+        self._words[_UNCOPIED] += 1
+
+    def upstream_failed(self, fault: UpstreamFault) -> None:
+        self._words[_UPSTREAM + UPSTREAM_FAULTS.index(fault)] += 1
 
     def shadow_skipped(self) -> None:
         """Count a request that a challenger was not given; the one count that the answering event loop makes."""
@@ -250,6 +264,9 @@ def _add(totals: Totals, words: memoryview) -> None:
     totals.tee_failed += words[_TEE_FAILED]
     totals.tee_unspooled += words[_UNSPOOLED]
     totals.skipped += words[_SKIPPED]
+    totals.uncopied += words[_UNCOPIED]
+    for i, fault in enumerate(UPSTREAM_FAULTS):
+        totals.upstream_faults[fault] += words[_UPSTREAM + i]
     for i, reason in enumerate(REJECTIONS):
         totals.rejected[reason] += words[_REJECTED + i]
     for place, stage in zip(range(_STAGES, _REQUEST_ROWS, _STAGE_WORDS), STAGES, strict=True):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from driftline.store.payload.answers import AnswerRows
 from driftline.store.payload.coercions import Coercion, count_coercions
+from driftline.store.payload.content_coding import plain
 from driftline.store.payload.fast_rows import FastRows, Row, fast_column
 from driftline.store.payload.json_template import JsonTemplate
 from driftline.store.payload.mlflow_rows import MlflowRows
@@ -28,6 +29,7 @@ from driftline.store.records import Invocation, ModelIdentity
 __all__ = ["BodyParser", "ParsedBatch", "parse_batch"]
 
 _JSON = b"application/json"
+_NO_BODY = "without a body: it had none, or one larger than a proxy keeps"
 _TEMPLATES = 8  # kinds of bodies in a batch that are looked for
 _FEW_BODIES = 8  # are not worth looking for what they have in common
 _BYTES_AT_ONCE = 1 << 18  # stay in the cache; their bodies go the slower way where one of them is not plain JSON
@@ -62,6 +64,7 @@ class BodyParser:
         responses: Sequence[bytes],
     ) -> ParsedBatch:
         """Return the rows of the batch; never raises for what a body holds."""
+        requests, responses = plain(requests), plain(responses)
         errors: dict[int, str] = {}
         codes: dict[int, str] = {}
         ordinary: list[int] = []
@@ -71,6 +74,8 @@ class BodyParser:
             if not 200 <= status < 300:
                 if code := _error_code(responses[i]):
                     codes[i] = code
+            elif not (requests[i] and responses[i]):
+                errors[i] = _NO_BODY
             else:
                 (ordinary if content_types[i] in readable else unusual).append(i)
         parts: list[dict[str, Column]] = []
