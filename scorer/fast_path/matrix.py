@@ -2,7 +2,7 @@
 
 scikit-learn turns a frame of numbers into a matrix and compares the frame's column names with those that it was fitted
 on. For one row this is most of a prediction, and it comes out alike for every request of one signature. So it is tried
-once, when the model is loaded, and left out of the requests (record 0012).
+once, when the model is loaded, and left out of the requests (record 0014).
 
 Invariants
 ----------
