@@ -18,6 +18,7 @@ COMMANDS = {
     "monitor": ("driftline.cli.monitor:monitor", "Run the scheduled jobs and expose their results."),
     "proxy": ("driftline.cli.proxy:proxy", "Stand in front of a server that stays, and keep every request."),
     "reference": ("driftline.cli.reference:reference", "Build a model's training reference."),
+    "replay": ("driftline.cli.replay:replay", "Ask another version what it would have answered to captured requests."),
     "report": ("driftline.cli.report:report", "Write the drift report of a model."),
     "serve": ("driftline.cli.serve:serve", "Serve a model as `mlflow models serve` does, and keep every request."),
     "store": ("driftline.cli.store:store", "Upgrade, inspect, verify, prune and export the store."),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, func, literal, literal_column, select, true
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from driftline.store import schema
 from driftline.store.prediction_columns import ColumnType
@@ -11,13 +11,12 @@ from driftline.store.prediction_tables import ModelVersion, model_version_of
 from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
 from driftline.store.profile_windows import window_buckets
-from driftline.store.sample_index import INDEXED_SHARE, IdHash, IsIndexed
+from driftline.store.sample_index import IdHash
+from driftline.store.sampling import narrowing
 from driftline.store.stored_rows import cell_names, columns_of, within
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_PROBED_SHARE = 1 / 4096  # of a window, to tell how many rows it holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +101,11 @@ def sample_rows(
     signature's names (an output whose name is taken its ``column_name``); times are UTC without a zone, as MLflow's.
     """
     names = cell_names(version)
-    condition = within(version, start_us, end_us, arm)
-    if connection.dialect.name == "sqlite":  # which would rather walk the window than the sample's index
-        indexed = within(version, start_us, end_us, arm, received_at=literal_column("+received_at"))
-    else:
-        indexed = condition
-    probe = select(func.count()).where(indexed & IsIndexed() & _below(_PROBED_SHARE))
-    there = int(connection.execute(probe).scalar_one()) / _PROBED_SHARE
-    share = 1.5 * max_rows / there if there else INDEXED_SHARE
-    while True:
-        near = indexed & IsIndexed() & _below(share) if share <= INDEXED_SHARE else condition & _below(share)
+    rows: list[Any] = []
+    for near in narrowing(connection, version, (start_us, end_us), arm, max_rows):
         rows = _smallest(connection, version, names, near, max_rows)
-        if len(rows) == max_rows or share >= 1:
+        if len(rows) == max_rows:
             break
-        share *= 4
     cells = list(zip(*rows, strict=True)) or [()] * len(names)
     return _frame(version, columns_of(version, names, cells) if rows else {})
 
@@ -126,11 +116,6 @@ def _smallest(
     t = version.table.c
     query = select(*(t[name] for name in names)).where(condition)
     return list(connection.execute(query.order_by(IdHash(), t.invocation_id, t.row_index).limit(max_rows)).all())
-
-
-def _below(share: float) -> ColumnElement[bool]:
-    """Return the condition for the invocations with the smallest hashes: such a share of all."""
-    return true() if share >= 1 else IdHash() < literal(int(share * 2**32).to_bytes(4))
 
 
 def _frame(version: ModelVersion, columns: dict[str, Any]) -> "pd.DataFrame":

@@ -1,0 +1,1 @@
+"""Ask another model version what it would have answered, and compare."""

@@ -1,0 +1,74 @@
+"""Models that fail, die or answer in other shapes."""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.models import infer_signature
+
+from driftline.monitor.replay.answering import Answerer
+from driftline.monitor.replay.candidate import Candidate
+from driftline.monitor.replay.served_input import CapturedRows
+from driftline.store.errors import ModelNotFound
+from driftline.store.prediction_columns import prediction_columns
+
+FRAME = pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20.0) * 2})
+SIGNATURE = infer_signature(FRAME, pd.DataFrame({"total": FRAME["a"] + FRAME["b"]})).to_dict()
+
+
+class Total(mlflow.pyfunc.PythonModel):
+    """Adds two columns, and refuses some rows."""
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
+        if (model_input["a"] == 3).any():
+            raise KeyError(f"a secret of {model_input['a'].tolist()}")
+        if (model_input["a"] > 17).any():
+            raise ValueError("a secret")
+        return pd.DataFrame({"total": model_input["a"] + model_input["b"]})
+
+
+def rows(frame: pd.DataFrame, signature: dict[str, Any]) -> CapturedRows:
+    columns = [c for c in prediction_columns(signature) if c.side == "input"]
+    return CapturedRows(columns, {c.column_name: frame[c.name].to_numpy() for c in columns}, len(frame))
+
+
+def outputs(signature: dict[str, Any]) -> list[Any]:
+    return [c for c in prediction_columns(signature) if c.side == "output"]
+
+
+class Bare:
+    """A Python model as `load_model` would wrap it, without loading one."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def predict(self, given: Any) -> Any:
+        return self._model.predict(None, given)
+
+
+def test_rows_that_a_model_fails_on_are_found_and_counted_by_kind_and_the_others_answered() -> None:
+    found = Answerer(Bare(Total()), SIGNATURE, outputs(SIGNATURE)).answer(rows(FRAME, SIGNATURE))
+    assert found.answered.tolist() == [i for i in range(18) if i != 3]
+    np.testing.assert_array_equal(found.cells["out_total"], 3.0 * found.answered)
+    kinds = {kind.split(" in ")[0]: places for kind, places in found.failed.items()}
+    assert kinds == {"KeyError": [3], "ValueError": [18, 19]}
+    assert "secret" not in str(found.failed)
+
+
+def test_an_answer_that_is_not_the_signatures_is_a_failure() -> None:
+    class Half(mlflow.pyfunc.PythonModel):
+        def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> list[float]:
+            return model_input["a"].tolist()[: len(model_input) // 2]
+
+    found = Answerer(Bare(Half()), SIGNATURE, outputs(SIGNATURE)).answer(rows(FRAME[:3], SIGNATURE))
+    assert found.failed == {"the answer is not what the signature says": [0, 1, 2]}
+    assert len(found.cells["out_total"]) == 0
+
+
+def test_a_model_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match="cannot be loaded in this environment") as told:
+        Candidate(str(tmp_path / "none"), SIGNATURE, outputs(SIGNATURE))
+    assert "\n" not in str(told.value)
