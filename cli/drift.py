@@ -9,6 +9,7 @@ import orjson
 from driftline.cli.base_options import base_options
 from driftline.cli.drift_backfill import backfill
 from driftline.cli.drift_beyond import multivariate_line, quality_table
+from driftline.cli.drift_segments import tell_segments
 from driftline.cli.since import Since
 from driftline.store.settings import BaseSettings
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from driftline.monitor.multivariate.check import MultivariateDrift
     from driftline.monitor.quality.finding import QualityFinding
     from driftline.monitor.watch import WatchedVersion
+    from driftline.store.records import Arm
 
 
 class _ByDefault(click.Group):
@@ -53,6 +55,7 @@ drift.add_command(backfill)
     type=click.Choice(["champion", "shadow", "canary"]),
     help="Whose rows; the champion's where it had any in the time, else the challenger's.",
 )
+@click.option("--segment", metavar="COLUMN", help="Judge each segment of this column, one of [segments] columns.")
 @click.option("--multivariate", is_flag=True, help="Check all inputs together now, which takes some seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option("--fail-on-drift", is_flag=True, help="Exit with 3 when a column drifted.")
@@ -62,6 +65,7 @@ def now(
     model: str,
     since: int,
     arm: str | None,
+    segment: str | None,
     multivariate: bool,
     as_json: bool,
     fail_on_drift: bool,
@@ -73,6 +77,9 @@ def now(
     from driftline.cli.job_context import open_context
 
     context = open_context(base, create=False)
+    if segment is not None:
+        drifted = tell_segments(context, _watched(context, model, since, arm), segment, since, as_json=as_json)
+        raise SystemExit(3 if drifted and fail_on_drift else 0)
     judged = _judge(context, model, since, arm)
     findings, check = _quality(context, judged), _multivariate(context, judged, multivariate)
     if as_json:
@@ -89,6 +96,18 @@ def now(
 
 def _judge(context: "JobContext", model: str, since_us: int, arm: str | None) -> "Judgement":
     from driftline.monitor.judge import judge
+    from driftline.monitor.segments.parts import whole_settings
+
+    version, of_arm = _watched(context, model, since_us, arm)
+    with context.engine.connect() as connection:
+        window, settings = (since_us, context.clock()), whole_settings(context, version)
+        judged = judge(connection, version, of_arm, window, settings)
+    assert judged is not None  # `_watched` required its reference
+    return judged
+
+
+def _watched(context: "JobContext", model: str, since_us: int, arm: str | None) -> "tuple[WatchedVersion, Arm]":
+    """Return the version and arm that are meant; the version has a reference."""
     from driftline.monitor.training.reference import require
     from driftline.store.records import Arm
 
@@ -96,11 +115,7 @@ def _judge(context: "JobContext", model: str, since_us: int, arm: str | None) ->
     with context.engine.connect() as connection:
         version = _version(connection, model, since_us, wanted)
     require(context.engine, context.link, version)
-    with context.engine.connect() as connection:
-        window = (since_us, context.clock())
-        judged = judge(connection, version, version.arms[0] if wanted is None else wanted, window, context.drift)
-    assert judged is not None  # required above
-    return judged
+    return version, version.arms[0] if wanted is None else wanted
 
 
 def _version(connection: "Connection", model: str, since_us: int, arm: int | None) -> "WatchedVersion":

@@ -14,6 +14,7 @@ from driftline.store.home import make_home
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.migrate import prepare
 from driftline.store.retention.settings import RetentionSettings
+from driftline.store.segments.settings import SegmentSettings
 from driftline.store.settings import BaseSettings, load_base, load_section
 
 # MLflow's client would retry for minutes, where whoever asks here is told and jobs come again; and it prints.
@@ -49,6 +50,7 @@ def open_context(
     quality = load_section(QualitySettings, "quality")
     multivariate = load_section(MultivariateSettings, "multivariate")
     performance = load_section(PerformanceSettings, "performance")
+    segments = load_section(SegmentSettings, "segments")
     if not create:
         require_file(base.store_url)
     make_home(base.home)
@@ -65,4 +67,5 @@ def open_context(
         quality=quality,
         multivariate=multivariate,
         performance=performance,
+        segments=segments,
     )

@@ -84,6 +84,8 @@ def build(
             importances=given,
             held_out=held_out,
             performance=context.performance,
+            segments=context.segments,
+            drift=context.drift,
             progress=bar.update,
         )
     click.echo(
@@ -93,6 +95,8 @@ def build(
     unknown = "not known: give --labels COLUMN or --importances FILE to rank drifted columns by them"
     click.echo(f"importances {built.reference.importances_from or unknown}")
     click.echo(performance_line(built.reference, built.no_performance))
+    for segmented in built.reference.segments:
+        click.echo(f"segments of {segmented.column.name}: {', '.join(segmented.parts)}")
     profiled = references.save(context.engine, built, context.home)
     click.echo(f"saved to the store; {profiled} rows that were there already are profiled")
     if to_mlflow:
@@ -127,6 +131,9 @@ def show(base: BaseSettings, model: str) -> None:
         share = (found.importances or {}).get(column.column_name)
         relied_on = "" if share is None else f", importance {share:.1%}"
         click.echo(f"  {column.side:<6}  {column.name}  {column.type}  {profiled.kind}, {cut}{relied_on}")
+    for segmented in found.segments:
+        rows = ", ".join(f"{name} {part.rows}" for name, part in segmented.parts.items())
+        click.echo(f"  segments of {segmented.column.name}, training rows: {rows}")
     click.echo(performance_line(found, "build it with --labels COLUMN"))
 
 

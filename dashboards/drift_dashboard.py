@@ -22,6 +22,7 @@ def drift_dashboard() -> dashboard.Dashboard:
         "Which columns?": _columns(),
         "How did this column move?": _column(),
         "Do the inputs drift together, and are the data sound?": _together(),
+        "In which segments?": _segments(),
         "How much weight has the verdict?": _window(),
     }
     return board(
@@ -210,6 +211,39 @@ def _window() -> list[Panel]:
             "short",
             (f"max by (state) (driftline_monitor_features{{{MODEL}}})", "{{state}}"),
             span=6,
+        ),
+    ]
+
+
+def _segments() -> list[Panel]:
+    def by_segment(name: str, at: str = "") -> str:
+        return f"max by (segment_column, segment) (driftline_monitor_segment_{name}{{{VERSION}}}{at})"
+
+    farthest = f"topk(20, {by_segment('drift_score_ratio', ' @ end()')})"
+    named = "{{segment_column}}={{segment}}"
+    return [
+        bars(
+            "Segments nearest to or above their threshold",
+            "Score of the column that moved most over its threshold; each against the same segment of training.",
+            "suffix:x",
+            (f"sort_desc(topk(10, {by_segment('drift_score_ratio')}))", named),
+            red_from=1,
+            span=8,
+        ),
+        states(
+            "Drift by segment",
+            "Verdict on each segment, hour by hour; the 20 that are farthest at the end of the shown time. Absent: too "
+            "few rows. Needs columns in [segments].",
+            (f"{by_segment('drift_detected')} and on (segment_column, segment) {farthest}", named),
+            DRIFT_TEXTS,
+            span=8,
+        ),
+        lines(
+            "Rows by segment",
+            "In the window that decided; the 10 largest.",
+            "short",
+            (f"topk(10, {by_segment('window_rows')})", named),
+            span=8,
         ),
     ]
 

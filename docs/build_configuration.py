@@ -18,6 +18,7 @@ from driftline.scorer.settings import ScorerSettings
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.loader.settings import LoaderSettings
 from driftline.store.retention.settings import RetentionSettings
+from driftline.store.segments.settings import SegmentSettings
 from driftline.store.settings import SECTIONS, BaseSettings
 from driftline.store.spool.settings import SpoolSettings
 
@@ -33,6 +34,7 @@ CLASSES: dict[str, type] = {
     "monitor": MonitorSettings,
     "report": ReportSettings,
     "drift": DriftSettings,
+    "segments": SegmentSettings,
     "quality": QualitySettings,
     "multivariate": MultivariateSettings,
     "performance": PerformanceSettings,
@@ -80,7 +82,7 @@ def _attributes(cls: type) -> dict[str, str]:
 
 
 def _shown(default: object) -> str:
-    if default is None or default == "":
+    if default is None or default in ("", ()):
         return ""
     if isinstance(default, int) and not isinstance(default, bool) and default >= 1 << 20 and default % (1 << 20) == 0:
         return f"{default} ({default >> 30} GiB)" if default >> 30 else f"{default} ({default >> 20} MiB)"

@@ -27,6 +27,8 @@ from driftline.monitor.rows.episode_rows import open_drift
 from driftline.monitor.rows.multivariate_rows import newest_check
 from driftline.monitor.rows.quality_rows import newest_findings
 from driftline.monitor.rows.results import JobClock
+from driftline.monitor.rows.segment_rows import newest_segments
+from driftline.monitor.segments.parts import segment_names
 from driftline.monitor.watch import WatchedVersion, watched_versions
 from driftline.store import schema
 from driftline.store.labels.accounts import LabelAccounts, label_accounts
@@ -34,7 +36,7 @@ from driftline.store.records import MICROSECONDS
 
 log = logging.getLogger(__name__)
 _FRESH_SECONDS = 5.0
-CHECKS = ("drift", "quality", "multivariate", "report")
+CHECKS = ("drift", "segments", "quality", "multivariate", "report")
 STORE_CHECKS = ("labels", "rollup", "retention")  # about the whole store, no model
 
 
@@ -56,6 +58,7 @@ class VersionStatus:
         open_drift: the episodes of the sides that are drifted, by side.
         bins: of the judged columns, where they are exported.
         quality, multivariate: what their jobs found last, of the version's first arm.
+        segments: rows of ``segment_result`` likewise, of the columns that are named now.
     """
 
     version: WatchedVersion
@@ -67,6 +70,7 @@ class VersionStatus:
     bins: Sequence[BinShares] = ()
     quality: Sequence[QualityFinding] = ()
     multivariate: MultivariateDrift | None = None
+    segments: Sequence[Row[Any]] = ()
 
     def judged(self, side: str) -> list[Row[Any]]:
         """The columns of one side that have a verdict."""
@@ -169,6 +173,7 @@ def _read_version(
         bins=bins.of(connection, version.id, drift) if bins else (),
         quality=newest_findings(connection, version.id, arm),
         multivariate=newest_check(connection, version.id, arm),
+        segments=newest_segments(connection, version.id, arm, segment_names(context, version)),
     )
 
 

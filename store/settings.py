@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 from driftline.store.errors import ConfigurationError
 
 SECTIONS = (
-    "spool", "loader", "retention", "labels", "scorer", "proxy", "monitor", "report", "drift", "quality",
-    "multivariate", "performance",
+    "spool", "loader", "retention", "labels", "scorer", "proxy", "monitor", "report", "drift", "segments",
+    "quality", "multivariate", "performance",
 )  # fmt: skip
 _TOP_LEVEL = ("home", "store", "config")
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -62,7 +62,7 @@ def load_section(
 
     Args:
         cls: a dataclass whose fields all have defaults; their annotations (str, int, float, bool, Path, a union with
-            None, or a Literal of strings) say how text is read.
+            None, a Literal of strings, or a tuple of them) say how text is read.
         section: one of ``SECTIONS``.
         flags: what the user typed on the command line, by field name; None values are passed over.
         environ: the process environment.
@@ -140,6 +140,11 @@ def _to(raw: Any, target: Any) -> Any:
         if raw not in typing.get_args(target):
             raise ValueError(raw)
         return raw
+    if typing.get_origin(target) is tuple:  # of texts: a list in the file, separated by commas elsewhere
+        items = raw.split(",") if isinstance(raw, str) else raw
+        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+            raise ValueError(raw)
+        return tuple(item.strip() for item in items if item.strip())
     if target is bool:
         if (found := _TRUTH.get(str(raw).lower())) is None:
             raise ValueError(raw)
@@ -155,6 +160,8 @@ def _to(raw: Any, target: Any) -> Any:
 def _say(target: Any) -> str:
     if typing.get_origin(target) is typing.Literal:
         return " or ".join(repr(a) for a in typing.get_args(target))
+    if typing.get_origin(target) is tuple:
+        return "a list of texts"
     return {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}.get(
         target, str(target)
     )

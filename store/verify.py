@@ -15,6 +15,7 @@ from driftline.store.reads import count_rows, model_versions
 from driftline.store.references import newest_reference
 from driftline.store.retention.days import whole_days
 from driftline.store.retention.ledger import complete_from, pruned_so_far
+from driftline.store.segments.check import check_segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ def verify(engine: Engine) -> list[Check]:
             in_force = newest_reference(connection, version.id)
             if in_force is not None:
                 checks.append(_profiles(connection, version, *in_force))
+                if in_force[1].segments:
+                    checks.append(_segments(connection, version, in_force))
     return checks
 
 
@@ -63,6 +66,13 @@ def _profiles(connection: Connection, version: ModelVersion, reference_id: int, 
     found = check_profiles(connection, version, reference_id, reference, complete_from(connection))
     detail = f"{found.counted} rows in profiles, {found.recomputed} recomputed, {found.differing} profiles differ"
     return Check(f"profiles of {version.name} {version.version}", found.agrees, detail)
+
+
+def _segments(connection: Connection, version: ModelVersion, in_force: tuple[int, Reference]) -> Check:
+    found = check_segments(connection, version, in_force, complete_from(connection))
+    detail = f"{found.counted} rows in segments, {found.recomputed} recomputed, {found.differing} profiles differ"
+    detail += f", {found.waiting} hours to be counted anew" if found.waiting else ""
+    return Check(f"segments of {version.name} {version.version}", not found.differing, detail)
 
 
 def _count(connection: Connection, query: object) -> int:

@@ -31,6 +31,8 @@ LABEL_VALUES = {
     "feature": tuple(METHODS),
     "dependency": ("store", "mlflow"),
     "source": ("artifact",),
+    "segment_column": ("country",),
+    "segment": ("DE", "FR", "other"),
     "kind": ("out_of_range", "unseen_category"),
     "output": ("prediction",),
     "bin": ("00_below", *(f"{place:02d}" for place in range(1, 11)), "11_above", "99_missing"),

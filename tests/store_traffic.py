@@ -71,12 +71,17 @@ def fill(folder: Path, invocations: Iterator[Invocation] | list[Invocation], ide
     return spool.uuid
 
 
-def clf_reference(seed: int = 0) -> Reference:
-    """Return a training reference of ``CLF``."""
+def clf_training(seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
+    """Return training rows of ``CLF`` by column name."""
     rng = np.random.default_rng(seed)
-    data = {
+    return {
         "in_age": rng.normal(40, 10, 500), "in_visits": rng.integers(0, 20, 500),
         "in_plan": rng.choice(np.array(["gold", "basic"], dtype=object), 500),
         "out_prediction": rng.integers(0, 2, 500),
     }  # fmt: skip
+
+
+def clf_reference(seed: int = 0) -> Reference:
+    """Return a training reference of ``CLF``."""
+    data = clf_training(seed)
     return build_reference(prediction_columns(CLF.signature), data, source="test", made_at_us=START_US)

@@ -30,7 +30,6 @@ from simulated_scores import (
     HOUR,
     LEARNING,
     LONGEST,
-    REFERENCE_ROWS,
     SETTINGS,
     SPANS,
     Scores,
@@ -45,6 +44,7 @@ from driftline.monitor.drift.column_judge import statistic_of
 from driftline.monitor.drift.episodes import Episode, follow
 from driftline.monitor.drift.past_scores import HOURS, past_scores
 from driftline.monitor.drift.registry import judged_by_shares
+from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.drift.thresholds import Chance, threshold
 from driftline.monitor.drift.windows import error_rates, natural_rates
 from driftline.store.profile.reference import Reference
@@ -59,10 +59,12 @@ LEARNED_DAYS = 21  # before a drift
 class Judge:
     """Judges the hours of one model: its thresholds, past scores and open episodes."""
 
-    def __init__(self, reference: Reference, rows: int, history: Values | None = None) -> None:
+    def __init__(
+        self, reference: Reference, rows: int, history: Values | None = None, settings: DriftSettings = SETTINGS
+    ) -> None:
         """``history``: scores of the hours before, the last one first, shape (hours, spans, columns)."""
         self._enough = [span for span in SPANS if span // HOUR * rows >= SETTINGS.min_rows]
-        budget = self._enough, HOUR, len(COLUMNS), SETTINGS.false_alarms_per_month
+        budget = self._enough, HOUR, len(COLUMNS), settings.false_alarms_per_month
         self._past_rates, rates = natural_rates(*budget), error_rates(*budget)
         self._chances: dict[tuple[int, str], Chance] = {}
         self._least: dict[str, float] = {}
@@ -71,7 +73,7 @@ class Judge:
             by_shares = judged_by_shares(profiled, reference)
             self._least[name] = SETTINGS.min_category_effect if by_shares else SETTINGS.min_effect
             for span in self._enough:
-                simulated = reference, name, statistic, span // HOUR * rows, REFERENCE_ROWS
+                simulated = reference, name, statistic, span // HOUR * rows, reference.row_count
                 self._chances[span, name] = Chance(noise(*simulated, rates[span]), typical_noise(*simulated))
         self._history = np.full((HOURS, len(SPANS), len(NAMES)), np.nan)
         if history is not None:

@@ -15,6 +15,7 @@ from driftline.monitor.rows import results
 from driftline.monitor.rows.episode_rows import WHOLE, Place, lock_episodes, open_episodes, save_episode
 from driftline.monitor.rows.history_rows import PastHours
 from driftline.monitor.rows.results import Result
+from driftline.monitor.segments.parts import whole_settings
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.engine import writing
 from driftline.store.profile.reference import Reference
@@ -52,7 +53,7 @@ def _reference_in_force(context: JobContext, version: WatchedVersion) -> tuple[i
 def _judge_arm(
     context: JobContext, version: WatchedVersion, arm: Arm, in_force: tuple[int, Reference], run_id: int
 ) -> Judgement:
-    now, settings = context.clock(), context.drift
+    now, settings = context.clock(), whole_settings(context, version)
     names = {column.column_name: (column.side, column.name) for column in in_force[1].columns}
     with context.engine.connect() as connection:
         before = open_episodes(connection, version.id, arm)

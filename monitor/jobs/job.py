@@ -30,6 +30,7 @@ from driftline.store.errors import DriftlineError
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.records import MICROSECONDS, now_us
 from driftline.store.retention.settings import RetentionSettings
+from driftline.store.segments.settings import SegmentSettings
 
 if TYPE_CHECKING:
     from driftline.monitor.drift.settings import DriftSettings
@@ -52,6 +53,7 @@ class JobContext:
     quality: QualitySettings = field(default_factory=QualitySettings)
     multivariate: MultivariateSettings = field(default_factory=MultivariateSettings)
     performance: PerformanceSettings = field(default_factory=PerformanceSettings)
+    segments: SegmentSettings = field(default_factory=SegmentSettings)
     link: MlflowLink = field(default_factory=MlflowLink)
     clock: Callable[[], int] = now_us
 

@@ -33,6 +33,7 @@ from driftline.monitor.jobs import (
     reference_job,
     retention_job,
     rollup_job,
+    segments_job,
 )
 from driftline.monitor.jobs.job import JobContext, JobReport, explain
 from driftline.monitor.leader import Leadership, claim_on
@@ -69,6 +70,7 @@ def jobs(context: JobContext) -> list[Job]:
     found = [
         _regular(reference_job, monitor.reference_interval_seconds),
         _regular(drift_job, monitor.drift_interval_seconds),
+        _regular(segments_job, context.segments.interval_seconds),
         _regular(quality_job, context.quality.interval_seconds),
         _regular(multivariate_job, context.multivariate.interval_seconds),
         Job(
@@ -82,7 +84,8 @@ def jobs(context: JobContext) -> list[Job]:
         _regular(rollup_job, monitor.rollup_interval_seconds),
         _regular(retention_job, monitor.retention_interval_seconds),
     ]
-    return [job for job in found if context.multivariate.enabled or job.name != multivariate_job.NAME]
+    works = {multivariate_job.NAME: context.multivariate.enabled, segments_job.NAME: bool(context.segments.columns)}
+    return [job for job in found if works.get(job.name, True)]
 
 
 def _regular(module: ModuleType, interval_seconds: float) -> Job:

@@ -18,6 +18,7 @@ from sqlalchemy import Row
 
 from driftline.monitor.metrics.beyond_columns_metrics import add_beyond_columns
 from driftline.monitor.metrics.job_durations import JobDurations
+from driftline.monitor.metrics.segment_metrics import add_segments
 from driftline.monitor.report import job as report_job
 from driftline.monitor.rows.results import JobClock, Result
 from driftline.monitor.settings import MonitorSettings
@@ -188,6 +189,7 @@ class MonitorCollector(Collector):
         self._features(page, status, labels)
         self._outputs(page, status, labels)
         add_beyond_columns(page.set, status, labels, self._settings.max_features)
+        add_segments(page.set, status, labels)
         shown = {(side, row.column_name) for side in ("input", "output") for row in self._shown(status, side)}
         for each in [b for b in status.bins if (b.side, b.column_name) in shown]:
             of = {"feature": each.column_name} if each.side == "input" else {"output": each.column_name}

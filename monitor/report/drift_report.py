@@ -15,6 +15,7 @@ from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.judge import Judgement, document, iso, judge
 from driftline.monitor.mlflow_link import exact_uri
 from driftline.monitor.report.evidently_report import EvidentlyReport, ReportFailed, make_report
+from driftline.monitor.segments.parts import whole_settings
 from driftline.monitor.training.reference_sample import read_sample
 from driftline.monitor.watch import WatchedVersion
 from driftline.store import schema
@@ -61,7 +62,7 @@ def compose(
     arm = version.arms[0]
     progress("judging the window's profiles")
     with context.engine.connect() as connection:
-        judged = judge(connection, version, arm, window, context.drift)
+        judged = judge(connection, version, arm, window, whole_settings(context, version))
     if judged is None:
         raise ReferenceMissing(
             f"no training reference of {version.label}: `driftline reference build {exact_uri(version.identity)}`"

@@ -3,7 +3,8 @@
 What is older than what thresholds look back upon goes when an hour comes, of all versions and references.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,42 @@ from driftline.store import schema
 from driftline.store.records import MICROSECONDS, Arm
 
 _HOUR_US = 3600 * MICROSECONDS
+
+
+def packed_scores(scores: Mapping[int, Mapping[str, float]], columns: Sequence[str]) -> dict[str, Any]:
+    """Return the columns ``spans`` and ``scores`` of a row.
+
+    Args:
+        scores: by span in seconds and column.
+        columns: in the reference's order.
+    """
+    spans = sorted(scores)
+    table = [[scores[span].get(column, np.nan) for column in columns] for span in spans]
+    return {"spans": ",".join(map(str, spans)), "scores": np.asarray(table, "<f4").tobytes()}
+
+
+def like_windows(
+    rows: Iterable[Sequence[Any]],
+    spans: Sequence[int],
+    columns: Sequence[str],
+    now_us: int,
+    open_since_us: Mapping[str, int],
+) -> dict[tuple[int, str], PastScores]:
+    """Return what like windows of the past scored, by span and column, where they are enough.
+
+    Args:
+        rows: hour, spans and scores of the last ``HOURS`` hours, as ``packed_scores`` made them.
+        open_since_us: by column: when an open episode began.
+    """
+    now = now_us // _HOUR_US
+    history = np.full((HOURS, len(spans), len(columns)), np.nan)
+    for hour, kept, packed in rows:
+        table: NDArray[np.float32] = np.frombuffer(bytes(packed), "<f4").reshape(-1, len(columns))
+        for span, scores in zip(map(int, filter(None, kept.split(","))), table, strict=True):
+            if span in spans:
+                history[now - hour // _HOUR_US - 1, spans.index(span)] = scores
+    open_hours = [now - open_since_us.get(name, now_us) // _HOUR_US for name in columns]
+    return past_scores(history, spans, columns, np.array(open_hours))
 
 
 class PastHours:
@@ -34,29 +71,19 @@ class PastHours:
         Args:
             open_since_us: by column: when an open episode began.
         """
-        now = now_us // _HOUR_US
-        history = np.full((HOURS, len(spans), len(self._columns)), np.nan)
-        t = schema.drift_history
+        now, t = now_us // _HOUR_US, schema.drift_history
         past = (t.c.hour >= (now - HOURS) * _HOUR_US) & (t.c.hour < now * _HOUR_US)
-        for row in self._connection.execute(select(t.c.hour, t.c.spans, t.c.scores).where(self._mine(), past)):
-            table: NDArray[np.float32] = np.frombuffer(bytes(row.scores), "<f4").reshape(-1, len(self._columns))
-            for span, scores in zip(map(int, row.spans.split(",")), table, strict=True):
-                if span in spans:
-                    history[now - row.hour // _HOUR_US - 1, spans.index(span)] = scores
-        open_hours = [now - open_since_us.get(name, now_us) // _HOUR_US for name in self._columns]
-        return past_scores(history, spans, self._columns, np.array(open_hours))
+        rows = self._connection.execute(select(t.c.hour, t.c.spans, t.c.scores).where(self._mine(), past))
+        return like_windows(map(tuple, rows), spans, self._columns, now_us, open_since_us)
 
     def remember(self, now_us: int, scores: Mapping[int, Mapping[str, float]]) -> None:
         """Keep the scores of this hour, unless an earlier judgement of the hour has."""
-        t, hour, spans = schema.drift_history, now_us // _HOUR_US * _HOUR_US, sorted(scores)
+        t, hour = schema.drift_history, now_us // _HOUR_US * _HOUR_US
         kept = self._connection.scalar(select(exists().where(self._mine(), t.c.hour == hour)))
         if kept or not any(scores.values()):
             return
-        table = [[scores[span].get(column, np.nan) for column in self._columns] for span in spans]
         self._connection.execute(delete(t).where(t.c.hour < hour - HOURS * _HOUR_US))
-        self._connection.execute(insert(t).values(
-            **self._owner, hour=hour, spans=",".join(map(str, spans)), scores=np.asarray(table, "<f4").tobytes()
-        ))  # fmt: skip
+        self._connection.execute(insert(t).values(**self._owner, hour=hour, **packed_scores(scores, self._columns)))
 
     def _mine(self) -> ColumnElement[bool]:
         t = schema.drift_history.c

@@ -5,7 +5,7 @@ MLflow and as a copy under ``<home>/references/``, a bounded sample of the train
 """
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from driftline.monitor.drift.calibration import calibrate
+from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.frames import TrainingDataMismatch, answer_columns, tensor_column, typed_columns
 from driftline.monitor.mlflow_link import MlflowLink, exact_uri
 from driftline.monitor.performance.reference_performance import measure
@@ -23,6 +24,7 @@ from driftline.monitor.performance.settings import PerformanceSettings
 from driftline.monitor.performance.task import TaskUnclear
 from driftline.monitor.training.importance import Importances, given_importances, measured_importances
 from driftline.monitor.training.reference_sample import SAMPLE_FILE, draw_sample, keep_sample, write_sample
+from driftline.monitor.training.segmented import with_segments
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.backfill import put_in_force
 from driftline.store.engine import writing
@@ -33,6 +35,7 @@ from driftline.store.prediction_tables import ensure_model_version
 from driftline.store.profile.reference import Reference, build_reference
 from driftline.store.records import ModelIdentity, now_us
 from driftline.store.references import newest_reference
+from driftline.store.segments.settings import SegmentSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +79,8 @@ def build(
     importances: Mapping[str, float] | None = None,
     held_out: "pd.DataFrame | None" = None,
     performance: PerformanceSettings | None = None,
+    segments: SegmentSettings | None = None,
+    drift: DriftSettings | None = None,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> BuiltReference:
     """Reduce training rows to the reference of a model.
@@ -93,13 +98,17 @@ def build(
         held_out: rows that the model was not fitted to, with the column of labels: performance is measured on them
             instead of the training rows, on which a model does better than on any others.
         performance: what outputs and labels mean, where they do not say so themselves.
+        segments: by which columns training rows are told apart too; by none when absent.
+        drift: settings of the judgement, which segments are prepared for; the defaults when absent.
         progress: called with the number of rows that the model has answered since the last call.
 
     Raises:
         TrainingDataMismatch: the model has no signature, or the data lack columns of it or have others' types.
         ModelNotFound: the model is needed for its outputs and cannot be loaded.
+        ConfigurationError: a column of ``segments`` is none of the model's, or has no segments.
     """
-    columns = _columns(identity)
+    columns, segments = _columns(identity), segments or SegmentSettings()
+    segments.check(identity.name, [c.name for c in columns if c.side == "input"])
     inputs = [c for c in columns if c.side == "input"]
     outputs = [c for c in columns if c.side == "output"]
     _require_inputs(identity, frame, inputs)
@@ -124,6 +133,8 @@ def build(
     if held_out is not None:
         measured = _held_out(link, identity, held_out, labels, columns)
     found, unclear = _performance(identity, outputs, measured, performance or PerformanceSettings())
+    wanted = segments.columns_of(identity.name, [c.name for c in inputs])
+    reference = with_segments(reference, wanted, segments.max_values, data, len(frame), drift or DriftSettings())
     return BuiltReference(identity, replace(reference, performance=found), draw_sample(data), said, unclear)
 
 
@@ -188,6 +199,7 @@ def log_reference(
     labels: "str | NDArray[Any] | None" = None,
     importances: Mapping[str, float] | None = None,
     held_out: "pd.DataFrame | None" = None,
+    segments: Sequence[str] = (),
 ) -> str:
     """Keep the reference of a model beside it in MLflow, from training code.
 
@@ -197,6 +209,7 @@ def log_reference(
         source: where they came from, for people.
         labels, importances, held_out: what performance is held against and drifted columns are ranked by, see
             ``build``.
+        segments: columns whose values are to be judged each by itself, as in ``[segments] columns`` of the monitor.
 
     Returns:
         The URI of the place in MLflow. Every monitor that meets the model fetches the reference from there.
@@ -209,7 +222,16 @@ def log_reference(
     identity = link.resolve(model if isinstance(model, str) else model.model_uri)
     if not identity.run_id:
         raise NoRun(f"the reference has no place in MLflow: {no_run(identity)}")
-    built = build(link, identity, data, source, labels=labels, importances=importances, held_out=held_out)
+    built = build(
+        link,
+        identity,
+        data,
+        source,
+        labels=labels,
+        importances=importances,
+        held_out=held_out,
+        segments=SegmentSettings(columns=tuple(segments)),
+    )
     place = publish(link, built)
     assert place is not None  # there is a run
     return place

@@ -21,6 +21,7 @@ from driftline.store.errors import ProfileCorrupt, ReferenceCorrupt
 from driftline.store.prediction_columns import PredictionColumn
 from driftline.store.profile.columns import Layout, ProfiledColumn, profile_column
 from driftline.store.profile.profile import Profile
+from driftline.store.profile.segments import SegmentedReference
 
 _MAGIC = b"driftline reference 1\n"
 _FAMILY = b"driftline reference "
@@ -54,6 +55,7 @@ class Reference:
     importances: dict[str, float] | None = field(default=None, repr=False)
     importances_from: str = ""
     performance: dict[str, Any] | None = field(default=None, repr=False)
+    segments: tuple[SegmentedReference, ...] = field(default=(), repr=False)
 
     @property
     def columns(self) -> tuple[PredictionColumn, ...]:
@@ -96,6 +98,7 @@ class Reference:
             "importances": self.importances,
             "importances_from": self.importances_from,
             "performance": self.performance,
+            "segments": [segmented.to_json() for segmented in self.segments],
         }
         body: bytes = zstandard.ZstdCompressor(level=9).compress(orjson.dumps(content))
         checksum: int = crc32c.crc32c(body)
@@ -127,6 +130,7 @@ class Reference:
                 importances=body.get("importances"),  # files of earlier releases have none
                 importances_from=body.get("importances_from", ""),
                 performance=body.get("performance"),
+                segments=tuple(map(SegmentedReference.from_json, body.get("segments", ()))),
             )
             agrees = reference.profile.row_count == reference.row_count
         except (zstandard.ZstdError, ProfileCorrupt, ValueError, KeyError, TypeError) as error:

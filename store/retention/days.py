@@ -119,7 +119,13 @@ def _bytes_by_day(connection: Connection, days: Sequence[int], counts: dict[int,
 
 def _bytes_that_stay(connection: Connection) -> int:
     """Return the bytes on SQLite that are large and do not go with a day's rows."""
-    stay = (schema.profile.c.counts, schema.reference.c.content, schema.report.c.html, schema.report.c.content)
+    stay = (
+        schema.profile.c.counts,
+        schema.segment_profile.c.counts,
+        schema.reference.c.content,
+        schema.report.c.html,
+        schema.report.c.content,
+    )
     sums = [select(func.coalesce(func.sum(func.length(cell)), 0)) for cell in stay]
     return sum(int(connection.execute(query).scalar_one()) for query in sums)
 

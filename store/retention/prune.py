@@ -14,6 +14,7 @@ from sqlalchemy import Engine, exists
 
 from driftline.store import schema
 from driftline.store.partitions import DAY_US, day_of
+from driftline.store.profile_levels import Kept
 from driftline.store.records import first_invocation_id
 from driftline.store.retention.bounded_deletes import Pace, delete_day, delete_where, oldest, release_pages
 from driftline.store.retention.days import StoredDay, holdings, stored_days, used_bytes
@@ -24,7 +25,7 @@ from driftline.store.retention.settings import RetentionSettings
 # Not drift_history: thresholds need its last weeks, whatever is kept of results, and the monitor drops what is older.
 _RESULTS = ((schema.drift_result, "computed_at"), (schema.drift_episode, "closed_at"),
             (schema.quality_result, "computed_at"), (schema.coerced_cells, "hour_start"),
-            (schema.multivariate_result, "computed_at"),
+            (schema.multivariate_result, "computed_at"), (schema.segment_result, "computed_at"),
             (schema.performance_result, "computed_at"), (schema.report, "made_at"), (schema.event, "at"))  # fmt: skip
 
 
@@ -131,6 +132,8 @@ def _prune_profiles(engine: Engine, settings: RetentionSettings, now_us: int, pa
     until = min(_cut(settings.keep_profile_days, now_us) * DAY_US, checked_from)
     if until > 0:
         report.profiles = delete_where(engine, schema.profile, schema.profile.c.bucket_start < until, pace)
+    t, hours_from = schema.segment_profile, Kept.now(settings, now_us).hours_from_us  # hours, which no day holds
+    report.profiles += delete_where(engine, t, t.c.hour_start < max(until, hours_from), pace)
 
 
 def _prune_results(engine: Engine, settings: RetentionSettings, now_us: int, pace: Pace, report: PruneReport) -> None:

@@ -19,7 +19,8 @@ class RetentionSettings:
             for ever.
         keep_minute_profile_hours: profiles of single minutes; their rows stay counted in their hours and days. What is
             judged of earlier times begins and ends with whole hours. 0 keeps for ever.
-        keep_hour_profile_days: profiles of single hours; their rows stay counted in their days. 0 keeps for ever.
+        keep_hour_profile_days: profiles of single hours; their rows stay counted in their days, those by segment do
+            not. 0 keeps for ever.
     """
 
     keep_days: float = 0.0

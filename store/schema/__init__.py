@@ -16,8 +16,9 @@ from driftline.store.schema.results import (
     performance_result,
     quality_result,
     report,
+    segment_result,
 )
-from driftline.store.schema.traffic import coerced_cells, event, invocation, profile, profile_backfill
+from driftline.store.schema.traffic import coerced_cells, event, invocation, profile, profile_backfill, segment_profile
 from driftline.store.schema.truth import label, label_count, label_reject, pending_label
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "quality_result",
     "reference",
     "report",
+    "segment_profile",
+    "segment_result",
     "spool",
     "spool_gap",
     "spool_position",

@@ -93,6 +93,42 @@ drift_history = Table(
     UniqueConstraint("model_version_id", "reference_id", "arm", "hour", name="uq_drift_history_hour"),
 )
 
+segment_result = Table(
+    "segment_result",
+    metadata,
+    identity(),
+    of_model_version(),
+    Column("job_run_id", Identity, ForeignKey("job_run.id")),
+    Column("reference_id", Identity, ForeignKey("reference.id"), nullable=False),
+    Column("arm", SmallInteger, nullable=False),
+    Column("segment_column", Text, nullable=False),  # as the signature names it
+    Column("segment", Text, nullable=False),
+    Column("window_start", Timestamp, nullable=False),  # of the window that decided
+    Column("window_end", Timestamp, nullable=False),
+    Column("window_rows", Identity, nullable=False),
+    Column("reference_rows", Identity, nullable=False),  # training rows of the segment
+    Column("side", Text),  # of the column that moved most in units of its threshold; NULL without a verdict, as below
+    Column("column_name", Text),
+    Column("statistic", Text),
+    Column("score", Double),
+    Column("threshold", Double),
+    Column("judged", Integer, nullable=False),  # columns
+    Column("drifted", Integer, nullable=False),  # columns
+    Column("columns", Text, nullable=False),  # JSON: the drifted columns
+    Column("verdict", Text, nullable=False),  # drift, no drift, insufficient data
+    Column("reason", Text, nullable=False),
+    Column("since", Timestamp),  # when the open episode of drift began; then what is known of it, as in drift_episode
+    Column("near_at", Timestamp),
+    Column("judgements", Integer),
+    Column("peak", Double),
+    Column("spans", Text, nullable=False),  # as in drift_history
+    Column("scores", LargeBinary, nullable=False),
+    Column("computed_at", Timestamp, nullable=False),
+    Index(None, "model_version_id", "arm", "window_end"),
+    Index(None, "job_run_id"),
+    Index(None, "computed_at"),
+)
+
 quality_result = Table(
     "quality_result",
     metadata,

@@ -63,6 +63,24 @@ profile = Table(
     Index(None, "bucket_start"),
 )
 
+segment_profile = Table(  # of whole hours, counted from rows by the monitor
+    "segment_profile",
+    metadata,
+    identity(),
+    of_model_version(),
+    Column("reference_id", Identity, ForeignKey("reference.id"), nullable=False),
+    Column("arm", SmallInteger, nullable=False),
+    Column("spec", Text, nullable=False),  # of the column and its segments (profile.segments)
+    Column("hour_start", Timestamp, nullable=False),
+    Column("segment", Text, nullable=False),
+    Column("row_count", Identity, nullable=False),
+    Column("counts", LargeBinary, nullable=False),
+    UniqueConstraint(
+        "model_version_id", "reference_id", "arm", "spec", "hour_start", "segment", name="uq_segment_profile_hour"
+    ),
+    Index(None, "hour_start"),
+)
+
 profile_backfill = Table(
     "profile_backfill",
     metadata,

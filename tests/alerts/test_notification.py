@@ -92,6 +92,7 @@ MUTED = [
         ("DriftlineJobStale", {"model_name": "m", "check": "multivariate"}),
         ("DriftlineMultivariateDrift", {"model_name": "m"}),
     ),
+    (("DriftlineJobStale", {"model_name": "m", "check": "segments"}), ("DriftlineSegmentDrift", {"model_name": "m"})),
     (("DriftlineMonitorDown", {"severity": "critical"}), ("DriftlineDataQuality", {"model_name": "m"})),
     (("DriftlineDependencyDown", {"dependency": "store"}), ("DriftlineTeeBacklogOld", {"instance": "a"})),
     (("DriftlineScorerAbsent", {"severity": "critical"}), ("DriftlineScorerDown", {"instance": "a"})),

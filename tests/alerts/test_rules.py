@@ -94,8 +94,8 @@ WRONG = [
     ("DriftlineMonitorDown", "or absent", "and absent"),
     ("DriftlineJobStale", STALE, STALE.replace("2.5", "1.2")),
     ("DriftlineJobStale", NEVER, NEVER.replace("or ", "and ")),
-    ("DriftlineJobStale", "drift|quality|multivariate", "drift|quality"),
-    ("DriftlineJobStale", "drift|quality|multivariate", ".+"),
+    ("DriftlineJobStale", "drift|segments|quality|multivariate", "drift|segments|quality"),
+    ("DriftlineJobStale", "drift|segments|quality|multivariate", ".+"),
     ("DriftlineReferenceMissing", "and on (model_name) driftline_scorer_model_ready", ""),
     ("DriftlineJobOverruns", "sum by", "max by"),
     ("DriftlineJobFailing", ">= 3", ">= 2"),
@@ -107,6 +107,12 @@ WRONG = [
     ("DriftlineDrift", "15m", "1m"),
     ("DriftlineFeatureMissingValues", "and on (model_name, model_version, feature)", "or"),
     ("DriftlineFeatureMissingValues", "> 0.1", "> 0.01"),
+    ("DriftlineSegmentDrift", ">= 2", ">= 1"),
+    (
+        "DriftlineSegmentDrift",
+        "unless on (model_name, model_version) (",
+        "unless on (model_name, model_version) absent(",
+    ),
     ("DriftlineDataQuality", "constant|coerced|duplicate_rows|volume", ".+"),
     ("DriftlineAvailabilityBurn", ">= 100", ">= 1"),
 ]

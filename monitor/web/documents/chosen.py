@@ -11,6 +11,8 @@ from driftline.monitor.quality.finding import QualityFinding
 from driftline.monitor.rows.multivariate_rows import newest_check
 from driftline.monitor.rows.quality_rows import newest_findings
 from driftline.monitor.rows.results import newest_drift
+from driftline.monitor.rows.segment_rows import newest_segments
+from driftline.monitor.segments.parts import segment_names
 from driftline.monitor.status import VersionStatus
 from driftline.monitor.web.query import PageQuery
 from driftline.monitor.web.sources import Sources
@@ -29,7 +31,7 @@ class Chosen:
     Attributes:
         versions: all watched ones, the one first that the model's name means.
         rows: of ``drift_result``: its newest judgement.
-        quality, multivariate: what their jobs found last.
+        quality, multivariate: what their jobs found last; ``segments`` rows of ``segment_result`` likewise.
     """
 
     versions: Sequence[VersionStatus]
@@ -38,6 +40,7 @@ class Chosen:
     rows: Sequence[Row[Any]]
     quality: Sequence[QualityFinding]
     multivariate: MultivariateDrift | None
+    segments: Sequence[Row[Any]]
 
     @property
     def is_usual(self) -> bool:
@@ -68,6 +71,7 @@ def choose(connection: Connection, sources: Sources, model: str, query: PageQuer
     status = wanted[0]
     arm = status.version.arms[0] if query.arm is None else query.arm
     if arm == status.version.arms[0]:
-        return Chosen(versions, status, arm, status.drift, status.quality, status.multivariate)
+        return Chosen(versions, status, arm, status.drift, status.quality, status.multivariate, status.segments)
     key = connection, status.version.id, arm
-    return Chosen(versions, status, arm, newest_drift(*key), newest_findings(*key), newest_check(*key))
+    segments = newest_segments(*key, segment_names(sources.context, status.version))
+    return Chosen(versions, status, arm, newest_drift(*key), newest_findings(*key), newest_check(*key), segments)

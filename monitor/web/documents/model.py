@@ -43,7 +43,8 @@ def model_document(sources: Sources, model: str, query: PageQuery) -> dict[str, 
         columns, paging = _columns(sources, connection, chosen, past, query)
         reports = newest_reports(connection, [v.version.id for v in chosen.versions], _SHOWN_REPORTS)
         opened = model_history.episodes(connection, version.id, chosen.arm, since)
-        runs = {check: model_history.job_runs(connection, check, version.id) for check in CHECKS}
+        checks = [check for check in CHECKS if check in sources.schedule.job_names]
+        runs = {check: model_history.job_runs(connection, check, version.id) for check in checks}
         hours = _hours(connection, chosen, now)
     sync = in_sync(events, model)
     clocks = chosen.status.clocks
@@ -68,6 +69,7 @@ def model_document(sources: Sources, model: str, query: PageQuery) -> dict[str, 
         "paging": asdict(paging),
         "quality": parts.quality_entry(chosen.quality),
         "multivariate": parts.multivariate_entry(chosen.multivariate),
+        "segments": [parts.segment_entry(row) for row in chosen.segments],
         "days": query.days,
         "scores": {"judgements": past.made, "shown": len(past.rows), "points": [_point(rows) for rows in past.rows]},
         "episodes": [parts.episode_entry(row) for row in opened],

@@ -1,0 +1,1 @@
+"""Drift by segment: what is built for it, judged and shown."""
