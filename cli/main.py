@@ -14,6 +14,7 @@ COMMANDS = {
     "assets": ("driftline.cli.assets.command:assets", "Write dashboards, rules and configuration with your addresses."),
     "demo": ("driftline.cli.demo.command:demo", "Show the whole way of the data on real data, in one folder."),
     "drift": ("driftline.cli.drift:drift", "Judge live data against the training reference now."),
+    "import": ("driftline.cli.imports:imports", "Load calls that another system captured."),
     "labels": ("driftline.cli.labels:labels", "Load what turned out to be true, and see what became of it."),
     "monitor": ("driftline.cli.monitor:monitor", "Run the scheduled jobs and expose their results."),
     "proxy": ("driftline.cli.proxy:proxy", "Stand in front of a server that stays, and keep every request."),

@@ -1,7 +1,8 @@
 """``driftline serve``: every flag and variable of ``mlflow models serve``, and a few of ours."""
 
+import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -9,14 +10,21 @@ from driftline.cli.base_options import base_options
 from driftline.cli.server_options import PORT, server_options
 from driftline.store.settings import BaseSettings
 
+if TYPE_CHECKING:
+    from driftline.cli.model_containers import ContainerOrder
+
+T = TypeVar("T")
+
 
 @click.command("serve", context_settings={"show_default": True})
 @click.option(
     "--model-uri",
     "-m",
     metavar="URI",
-    required=True,
-    help="The model: `models:/name@alias`, `models:/name/3`, `runs:/...`, a path or a storage URI.",
+    default="",
+    show_default=False,
+    help="The model: `models:/name@alias`, `models:/name/3`, `runs:/...`, a path or a storage URI. Needed, except in "
+    "containers of SageMaker and Azure ML, which say where it lies.",
 )
 @click.option("--port", "-p", envvar="MLFLOW_PORT", type=PORT, default=5000, help="The scoring port.")
 @click.option(
@@ -78,7 +86,10 @@ from driftline.store.settings import BaseSettings
     metavar="MS",
     help="The longest that a request waits for others while a prediction runs; alone it never waits. [default: 5]",
 )
+@click.pass_context
 def serve(
+    context: click.Context,
+    /,
     model_uri: str,
     port: int,
     host: str,
@@ -99,6 +110,14 @@ def serve(
     from driftline.scorer.stderr_log import log_to_stderr
 
     log_to_stderr()
+    if not model_uri:
+        order = _container_order(context)
+        model_uri = order.model_uri
+        host = _unless_typed(context, "host", host, order.host)
+        port = _unless_typed(context, "port", port, order.port)
+        workers = _unless_typed(context, "workers", workers, order.workers)
+        timeout = _unless_typed(context, "timeout", timeout, order.timeout)
+        scorer["aliases"] = scorer["aliases"] or order.aliases or None
 
     from driftline.scorer.environments import LOCAL, EnvironmentOptions, enter
     from driftline.scorer.settings import ScorerSettings
@@ -126,3 +145,20 @@ def serve(
             )
         )
     )
+
+
+def _container_order(context: click.Context) -> "ContainerOrder":
+    from driftline.cli.model_containers import container_order
+
+    order = container_order(os.environ)
+    if order is None:
+        raise click.MissingParameter(
+            ctx=context, param=next(each for each in context.command.params if each.name == "model_uri")
+        )
+    return order
+
+
+def _unless_typed(context: click.Context, name: str, value: T, ordered: T | None) -> T:
+    """Return what the platform orders, unless a flag or a variable says otherwise."""
+    typed = context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+    return value if typed or ordered is None else ordered

@@ -46,6 +46,11 @@ _OPTIONS = (
     click.option(
         "--protect-health", is_flag=True, default=None, help="Ask for a token on /ping, /health and /version too."
     ),
+    click.option(
+        "--aliases",
+        metavar="PAIRS",
+        help="Further paths by which clients know the routes: `/score=/invocations,/=/ping`. [default: none]",
+    ),
     click.option("--tls-certfile", type=_FILE, metavar="FILE", help="Certificate chain (PEM) of both ports."),
     click.option("--tls-keyfile", type=_FILE, metavar="FILE", help="Its key (PEM)."),
     click.option(

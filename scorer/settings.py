@@ -40,6 +40,7 @@ class ScorerSettings:
         token_file: file of bearer tokens, one per line; scoring then asks for one of them.
         metrics_token_file: the same for the metrics port.
         protect_health: ask for a token on ``/ping``, ``/health`` and ``/version`` too.
+        aliases: further paths by which clients know the routes: ``/score=/invocations,/=/ping``.
         tls_certfile, tls_keyfile: certificate chain and key (PEM) of both ports; without them both speak plain HTTP.
         tls_client_ca: certificates (PEM); clients of both ports then have to show one that these have signed.
     """
@@ -67,6 +68,7 @@ class ScorerSettings:
     token_file: Path | None = None
     metrics_token_file: Path | None = None
     protect_health: bool = False
+    aliases: str = ""
     tls_certfile: Path | None = None
     tls_keyfile: Path | None = None
     tls_client_ca: Path | None = None

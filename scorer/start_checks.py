@@ -7,6 +7,7 @@ import shutil
 import socket
 from pathlib import Path
 
+from driftline.scorer.route_aliases import RouteAliases
 from driftline.scorer.settings import ScorerSettings
 from driftline.store.bearer_tokens import BearerTokens
 from driftline.store.errors import ConfigurationError, DriftlineError, SpoolError
@@ -83,6 +84,7 @@ def check_limits(settings: ScorerSettings) -> None:
         number = getattr(settings, name)
         if not 0 <= number < float("inf"):
             raise ConfigurationError(f"{name} should be 0 (no limit) or more, found {number}: correct it")
+    RouteAliases.parse(settings.aliases)
     if settings.rate_limit_burst and not settings.rate_limit_per_second:
         raise ConfigurationError("a burst needs a rate: set `--rate-limit-per-second` beside `--rate-limit-burst`")
     if settings.protect_health and not settings.token_file:

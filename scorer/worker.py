@@ -19,6 +19,7 @@ import orjson
 from driftline.scorer.access_log import AccessLines
 from driftline.scorer.arms import Canary, CanaryOption
 from driftline.scorer.asgi import ScoringLayer
+from driftline.scorer.asgi_types import ASGIApp
 from driftline.scorer.door import Door
 from driftline.scorer.hot_swap import HotSwap
 from driftline.scorer.load_reports import ReportPipe
@@ -26,6 +27,7 @@ from driftline.scorer.model_code import own_code
 from driftline.scorer.model_loader import ModelLoader
 from driftline.scorer.orders import ModelOrder, OrderBoard
 from driftline.scorer.prediction_pool import PredictionPool
+from driftline.scorer.route_aliases import RouteAliases
 from driftline.scorer.served_model import ServedModel
 from driftline.scorer.settings import ScorerSettings
 from driftline.scorer.shadow import Shadow
@@ -83,7 +85,7 @@ class WorkerOrder:
         )
 
 
-def create_app() -> ScoringLayer:
+def create_app() -> ASGIApp:
     """Load the model, open the spool and return the application; a failure ends the process for good."""
     tie_to_parent(os.getppid())
     log_to_stderr()
@@ -94,7 +96,7 @@ def create_app() -> ScoringLayer:
         # replaced is thawed when it goes (``hot_swap``).
         gc.collect()
         gc.freeze()
-        return layer
+        return RouteAliases.parse(load_section(ScorerSettings, "scorer").aliases).over(layer)
     except DriftlineError as error:
         print(f"driftline: {error}", file=sys.stderr)
     except Exception as error:

@@ -4,6 +4,7 @@ import os
 import sys
 
 from driftline.scorer.access_log import AccessLines
+from driftline.scorer.asgi_types import ASGIApp
 from driftline.scorer.door import Door
 from driftline.scorer.model_loader import version_headers
 from driftline.scorer.orders import ModelOrder, OrderBoard
@@ -12,6 +13,7 @@ from driftline.scorer.proxy.layer import ProxyLayer
 from driftline.scorer.proxy.recorder import ProxiedModel
 from driftline.scorer.proxy.settings import ProxySettings
 from driftline.scorer.proxy.upstream import Upstream
+from driftline.scorer.route_aliases import RouteAliases
 from driftline.scorer.settings import ScorerSettings
 from driftline.scorer.stderr_log import log_to_stderr
 from driftline.scorer.tally import TallySheet
@@ -24,7 +26,7 @@ from driftline.store.settings import load_section
 from driftline.store.spool.settings import SpoolSettings
 
 
-def create_app() -> ProxyLayer:
+def create_app() -> ASGIApp:
     """Open the spool and return the application; a failure ends the process for good."""
     tie_to_parent(os.getppid())
     log_to_stderr()
@@ -36,7 +38,7 @@ def create_app() -> ProxyLayer:
     sys.exit(STARTUP_FAILURE)
 
 
-def _load(worker: WorkerOrder) -> ProxyLayer:
+def _load(worker: WorkerOrder) -> ASGIApp:
     settings, proxy = load_section(ScorerSettings, "scorer"), load_section(ProxySettings, "proxy")
     spool = load_section(SpoolSettings, "spool")
     order = OrderBoard.attach(worker.board_path).read().proven[Arm.CHAMPION]
@@ -46,7 +48,8 @@ def _load(worker: WorkerOrder) -> ProxyLayer:
     headers = version_headers(order) if settings.version_headers and _is_known(order) else ()
     tally.loaded(now_us(), 0)
     model = ProxiedModel(tee, tally, headers, proxy.kept_body_bytes)
-    return ProxyLayer(model, Upstream(proxy), Door.open(settings, proxy.max_body_bytes))
+    layer = ProxyLayer(model, Upstream(proxy), Door.open(settings, proxy.max_body_bytes))
+    return RouteAliases.parse(settings.aliases).over(layer)
 
 
 def _is_known(order: ModelOrder) -> bool:

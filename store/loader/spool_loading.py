@@ -73,8 +73,8 @@ class SpoolLoading:
         self._policy = BodyPolicy(settings.raw_bodies, settings.raw_sample_share)
         self._meta = Meta.read(path)
         with writing(engine) as connection:
-            self._spool_id = _ensure_spool(connection, self._meta)
-            self._position = _lock_position(connection, self._spool_id)
+            self._spool_id = ensure_spool(connection, self._meta)
+            self._position = lock_position(connection, self._spool_id)
         self._reader = SpoolReader(path, self._position)
         self._parsers: dict[int, Parsers] = {}
         self._versions: dict[int, ModelVersion] = {}
@@ -114,7 +114,7 @@ class SpoolLoading:
     def _commit(self, batch: Batch, load: Callable[[Connection], LoadReport]) -> LoadReport:
         with writing(self._engine) as connection:
             lock_loading(connection, alone=False)
-            found = _lock_position(connection, self._spool_id)
+            found = lock_position(connection, self._spool_id)
             if found != self._position:  # another loader was here
                 self._position = self._reader.position = found
                 self._profiles.forget()
@@ -122,7 +122,7 @@ class SpoolLoading:
             report = load(connection)
             _insert_gaps(connection, self._spool_id, batch)
             report.dropped = sum(gap.count for gap in batch.gaps)
-            _advance(connection, self._spool_id, batch.end, report)
+            advance(connection, self._spool_id, batch.end, report)
         self._position = batch.end
         for reason, count in report.refusals.items():
             _log.warning("spool %s: %d records went to dead_letter: %s", self._meta.uuid, count, reason)
@@ -213,7 +213,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _ensure_spool(connection: Connection, meta: Meta) -> int:
+def ensure_spool(connection: Connection, meta: Meta) -> int:
     """Return the spool's key; two loaders may meet here, one of them makes the rows."""
     new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     t = schema.spool
@@ -226,7 +226,8 @@ def _ensure_spool(connection: Connection, meta: Meta) -> int:
     return int(key)
 
 
-def _lock_position(connection: Connection, spool_id: int) -> Position:
+def lock_position(connection: Connection, spool_id: int) -> Position:
+    """Return how far a spool is loaded; until the transaction ends nobody else changes that."""
     t = schema.spool_position
     row = connection.execute(
         select(t.c.segment, t.c.offset, t.c.seq).where(t.c.spool_id == spool_id).with_for_update()
@@ -234,7 +235,8 @@ def _lock_position(connection: Connection, spool_id: int) -> Position:
     return Position(*row)
 
 
-def _advance(connection: Connection, spool_id: int, end: Position, report: LoadReport) -> None:
+def advance(connection: Connection, spool_id: int, end: Position, report: LoadReport) -> None:
+    """Note that a spool is loaded up to ``end``, and what became of its records."""
     t = schema.spool_position
     connection.execute(update(t).where(t.c.spool_id == spool_id).values(
         segment=end.segment, offset=end.offset, seq=end.seq, stored=t.c.stored + report.records,
