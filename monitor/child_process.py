@@ -49,5 +49,10 @@ def child_main(work: Callable[[Path], None]) -> None:
     try:
         work(Path(sys.argv[1]))
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        sys.exit(f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}")
+        sys.exit(place_of(error))
+
+
+def place_of(error: Exception) -> str:
+    """Return the kind of an error and where it was raised."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}"

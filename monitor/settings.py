@@ -49,11 +49,17 @@ class ReportSettings:
     Attributes:
         schedule: cron expression in UTC (minute hour day-of-month month day-of-week); weekly, on Monday at 06:00.
         window_seconds: span of live data that a report covers.
+        catch_up: at most this many scheduled reports that were missed are made later, oldest first.
         sample_rows: at most this many rows a side go to Evidently.
+        evidently_columns: at most this many columns go to Evidently, those that drifted most first; the rest is named.
         timeout_seconds: for one run of Evidently.
+        runbooks_url: address of the runbooks, for links; empty: no link.
     """
 
     schedule: str = "0 6 * * mon"
     window_seconds: float = 7 * 86_400.0
+    catch_up: int = 8
     sample_rows: int = 50_000
+    evidently_columns: int = 50
     timeout_seconds: float = 600.0
+    runbooks_url: str = "http://localhost:3000/d/driftline-runbooks"

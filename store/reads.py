@@ -1,5 +1,6 @@
 """What the monitor reads: model versions, profiles of a window, samples of rows."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from driftline.store import schema
 from driftline.store.prediction_columns import ColumnType
-from driftline.store.prediction_tables import ModelVersion, model_version_of
+from driftline.store.prediction_tables import ARRAY_COLUMN, ModelVersion, model_version_of
 from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
 from driftline.store.profile_windows import window_buckets
@@ -101,21 +102,73 @@ def sample_rows(
     signature's names (an output whose name is taken its ``column_name``); times are UTC without a zone, as MLflow's.
     """
     names = cell_names(version)
-    rows: list[Any] = []
-    for near in narrowing(connection, version, (start_us, end_us), arm, max_rows):
-        rows = _smallest(connection, version, names, near, max_rows)
-        if len(rows) == max_rows:
-            break
+    t = version.table.c
+    rows = _drawn(connection, version, [t[name] for name in names], (start_us, end_us), max_rows, arm)
     cells = list(zip(*rows, strict=True)) or [()] * len(names)
     return _frame(version, columns_of(version, names, cells) if rows else {})
 
 
+def sample_cells(
+    connection: Connection,
+    version: ModelVersion,
+    window: tuple[int, int],
+    max_rows: int,
+    arm: int,
+    columns: Collection[str],
+) -> tuple["pd.DataFrame", list[str | None]]:
+    """Return some columns of the rows that ``sample_rows`` draws, by ``column_name``, and the labels of these rows.
+
+    Only what is asked for is read, so a table of thousands of columns costs what those take that are looked at.
+
+    Args:
+        columns: ``column_name`` of each wanted column.
+
+    Returns:
+        The rows, and a label per row: JSON, None where there is none yet.
+    """
+    import pandas as pd
+
+    t, folded = version.table.c, {c.column_name for c in version.array_columns}
+    names = [n for n in cell_names(version) if n in columns or (n == ARRAY_COLUMN and not folded.isdisjoint(columns))]
+    truth = schema.label.c
+    label = (
+        select(truth.value)
+        .where(truth.invocation_id == t.invocation_id, truth.row_index == t.row_index)
+        .scalar_subquery()
+    )
+    rows = _drawn(connection, version, [*(t[name] for name in names), label], window, max_rows, arm)
+    *cells, labels = list(zip(*rows, strict=True)) or [()] * (len(names) + 1)
+    found = columns_of(version, names, cells) if rows else {}
+    return pd.DataFrame({name: found.get(name, []) for name in columns}), list(labels)
+
+
+def _drawn(
+    connection: Connection,
+    version: ModelVersion,
+    cells: Sequence[ColumnElement[Any]],
+    window: tuple[int | None, int | None],
+    max_rows: int,
+    arm: int | None,
+) -> list[Any]:
+    """Return these cells of the rows with the smallest hashes, in their order."""
+    rows: list[Any] = []
+    for near in narrowing(connection, version, window, arm, max_rows):
+        rows = _smallest(connection, version, cells, near, max_rows)
+        if len(rows) == max_rows:
+            break
+    return rows
+
+
 def _smallest(
-    connection: Connection, version: ModelVersion, names: list[str], condition: ColumnElement[bool], max_rows: int
+    connection: Connection,
+    version: ModelVersion,
+    cells: Sequence[ColumnElement[Any]],
+    condition: ColumnElement[bool],
+    max_rows: int,
 ) -> list[Any]:
     t = version.table.c
-    query = select(*(t[name] for name in names)).where(condition)
-    return list(connection.execute(query.order_by(IdHash(), t.invocation_id, t.row_index).limit(max_rows)).all())
+    query = select(*cells).where(condition).order_by(IdHash(), t.invocation_id, t.row_index)
+    return list(connection.execute(query.limit(max_rows)).all())
 
 
 def _frame(version: ModelVersion, columns: dict[str, Any]) -> "pd.DataFrame":

@@ -39,6 +39,7 @@ from driftline.monitor.jobs.job import JobContext, JobReport, explain
 from driftline.monitor.leader import Leadership, claim_on
 from driftline.monitor.metrics.job_durations import JobDurations
 from driftline.monitor.report import job as report_job
+from driftline.monitor.report import windows as report_windows
 from driftline.monitor.rows import results
 from driftline.monitor.rows.results import Result
 from driftline.store.engine import writing
@@ -76,8 +77,8 @@ def jobs(context: JobContext) -> list[Job]:
         Job(
             report_job.NAME,
             report_job.run,
-            OrTrigger([report_job.report_cron(context.report), _every(report_job.LOOK_SECONDS)]),
-            report_job.period(context.report).total_seconds(),
+            OrTrigger([report_windows.report_cron(context.report), _every(report_job.LOOK_SECONDS)]),
+            report_windows.period(context.report).total_seconds(),
             at_start=True,
         ),
         _regular(labels_job, context.labels.match_interval_seconds),

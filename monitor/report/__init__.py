@@ -1,1 +1,1 @@
-"""The weekly report: Evidently in a subprocess, logged to MLflow."""
+"""The weekly report: our summary and Evidently's pages, kept in the store and logged to MLflow."""

@@ -1,28 +1,26 @@
-"""Evidently's report of two samples: the one module with Evidently, which runs only in a short-lived process.
+"""Evidently's pages of two samples, made by a short-lived child process: its memory ends with it.
 
-Run as ``python -m driftline.monitor.report.evidently_report FOLDER``, it reads ``current.parquet``,
-``reference.parquet`` and ``columns.json`` there and writes ``report.html`` and ``report.json``. Its memory ends with
-it, and nothing of it is imported into the monitor.
-
-One column that is empty or absent on a side would cost the whole report, and inference of types is unreliable: what
+One column that is empty or absent on a side would cost the whole page, and inference of types is unreliable: what
 cannot be compared is left out and named, the rest is cast and declared.
 """
 
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from driftline.monitor.child_process import child_main, run_child
-from driftline.store.errors import DriftlineError
+from driftline.monitor.child_process import run_child
+from driftline.monitor.report.drift_report import EVIDENTLY, EVIDENTLY_JSON, QUALITY, QUALITY_JSON, ReportFailed
+from driftline.monitor.report.labelled_rows import LabelledRows
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Kind = Literal["numerical", "categorical"]
+CHILD = "driftline.monitor.report.evidently_child"
 MOST_CATEGORIES = 1000
 _KINDS: dict[ColumnType, Kind] = {
     ColumnType.DOUBLE: "numerical",
@@ -34,52 +32,64 @@ _KINDS: dict[ColumnType, Kind] = {
 }
 
 
-class ReportFailed(DriftlineError):
-    """Evidently ended without a report."""
-
-
 @dataclass(frozen=True)
 class EvidentlyReport:
     """What Evidently made.
 
     Attributes:
-        html: one self-contained page.
-        content: its JSON.
+        files: its pages and JSON by name; empty where nothing could be compared.
         left_out: columns that are not in it, and why.
+        notes: what is not in it as a whole, and why.
     """
 
-    html: bytes
-    content: dict[str, Any]
-    left_out: dict[str, str]
+    files: dict[str, bytes] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def is_comparable(column: PredictionColumn) -> bool:
+    """Return whether Evidently can compare cells of this type."""
+    return column.type in _KINDS
 
 
 def make_report(
-    current: "pd.DataFrame", reference: "pd.DataFrame", columns: Sequence[PredictionColumn], timeout_seconds: float
+    current: "pd.DataFrame",
+    reference: "pd.DataFrame",
+    columns: Sequence[PredictionColumn],
+    timeout_seconds: float,
+    labelled: LabelledRows | None = None,
 ) -> EvidentlyReport:
-    """Have a child process compare two samples.
+    """Have a child process compare two samples, and judge the predictions of labelled rows where there are any.
 
     Args:
         current, reference: rows by column name.
         columns: which columns to compare.
+        labelled: rows of the window with labels.
 
     Raises:
-        ReportFailed: nothing is left to compare, or the child failed or took too long.
+        ReportFailed: the child failed or took too long.
     """
     kinds, left_out = choose_columns(current, reference, columns)
-    if not kinds:
-        raise ReportFailed(
-            "no column has values both in the window and in the reference: widen the window with --since"
-        )
-    names = _names(columns)
+    names = shown_names(columns)
+    notes = [] if kinds else ["Evidently: no column has values both in the window and in the sample of the reference"]
+    if not kinds and labelled is None:
+        return EvidentlyReport({}, {names[c]: reason for c, reason in left_out.items()}, notes)
     with tempfile.TemporaryDirectory(prefix="driftline-report-") as place:
         folder = Path(place)
-        for name, frame in (("current", current), ("reference", reference)):
-            _cast(frame, kinds).rename(columns=names).to_parquet(folder / f"{name}.parquet", index=False)
-        (folder / "columns.json").write_text(json.dumps({names[c]: kind for c, kind in kinds.items()}))
+        if kinds:
+            for name, frame in (("current", current), ("reference", reference)):
+                _cast(frame, kinds).rename(columns=names).to_parquet(folder / f"{name}.parquet", index=False)
+        if labelled is not None:
+            labelled.frame.to_parquet(folder / "labelled.parquet", index=False)
+        order = {"kinds": {names[c]: kind for c, kind in kinds.items()}, "task": labelled and labelled.quality}
+        (folder / "order.json").write_text(json.dumps(order))
         _run_child(folder, timeout_seconds)
-        html = (folder / "report.html").read_bytes()
-        content = json.loads((folder / "report.json").read_bytes())
-    return EvidentlyReport(html, content, {names[c]: reason for c, reason in left_out.items()})
+        found = [EVIDENTLY, EVIDENTLY_JSON, QUALITY, QUALITY_JSON]
+        files = {name: (folder / name).read_bytes() for name in found if (folder / name).exists()}
+        if (folder / "failed.txt").exists():
+            said = (folder / "failed.txt").read_text()
+            notes.append(f"quality of the predictions: Evidently refused the labelled rows ({said})")
+    return EvidentlyReport(files, {names[c]: reason for c, reason in left_out.items()}, notes)
 
 
 def choose_columns(
@@ -104,6 +114,12 @@ def choose_columns(
     return kinds, left_out
 
 
+def shown_names(columns: Sequence[PredictionColumn]) -> dict[str, str]:
+    """Return the names to show: the signature's, with the side where both sides have the same."""
+    inputs = {c.name for c in columns if c.side == "input"}
+    return {c.column_name: f"{c.name} (output)" if c.side == "output" and c.name in inputs else c.name for c in columns}
+
+
 def _cast(frame: "pd.DataFrame", kinds: dict[str, Kind]) -> "pd.DataFrame":
     import numpy as np
     import pandas as pd
@@ -117,19 +133,14 @@ def _cast(frame: "pd.DataFrame", kinds: dict[str, Kind]) -> "pd.DataFrame":
     return pd.DataFrame(cast)
 
 
-def _names(columns: Sequence[PredictionColumn]) -> dict[str, str]:
-    """Return the names to show: the signature's, with the side where both sides have the same."""
-    inputs = {c.name for c in columns if c.side == "input"}
-    return {c.column_name: f"{c.name} (output)" if c.side == "output" and c.name in inputs else c.name for c in columns}
-
-
 def _run_child(folder: Path, timeout_seconds: float) -> None:
-    failure = run_child(__name__, folder, timeout_seconds, DO_NOT_TRACK="1")
+    failure = run_child(CHILD, folder, timeout_seconds, DO_NOT_TRACK="1")
     if failure is None:
         return
     if failure.exit_code is None:
         raise ReportFailed(
-            f"Evidently took more than {timeout_seconds:.0f} s: lower sample_rows or raise timeout_seconds in [report]"
+            f"Evidently took more than {timeout_seconds:.0f} s: lower sample_rows or evidently_columns, "
+            "or raise timeout_seconds in [report]"
         )
     if failure.lacks_a_package:
         raise ReportFailed("Evidently is not installed here: `pip install 'driftline[monitor]'`")
@@ -137,29 +148,3 @@ def _run_child(folder: Path, timeout_seconds: float) -> None:
         f"Evidently ended with {failure.exit_code} ({failure.said}): lower sample_rows in [report] or "
         "report it with the versions that `pip freeze` shows"
     )
-
-
-def _compare(folder: Path) -> None:
-    """Write the report; in the child."""
-    import pandas as pd
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.presets import DataDriftPreset, DataSummaryPreset
-
-    kinds = json.loads((folder / "columns.json").read_text())
-    definition = DataDefinition(
-        numerical_columns=[name for name, kind in kinds.items() if kind == "numerical"],
-        categorical_columns=[name for name, kind in kinds.items() if kind == "categorical"],
-    )
-    current, reference = (
-        Dataset.from_pandas(pd.read_parquet(folder / f"{side}.parquet"), data_definition=definition)
-        for side in ("current", "reference")
-    )
-    # Evidently calls a data set drifted from half of its columns on; ours is from the first on, and both are shown.
-    any_column = DataDriftPreset(drift_share=0.5 / len(kinds))
-    snapshot = Report([any_column, DataSummaryPreset()], include_tests=True).run(current, reference)
-    snapshot.save_html(str(folder / "report.html"))
-    (folder / "report.json").write_text(snapshot.json())
-
-
-if __name__ == "__main__":
-    child_main(_compare)

@@ -1,25 +1,33 @@
 """A report as a run in MLflow: in the experiment ``driftline/<model>``, linked to the model version.
 
-There is one run per model version and window, found by its tags: logging a report again updates it.
+Invariants
+----------
+- There is one run per model version and window, and one trend run per model, found by their tags: logging a report
+  again updates its run. Of runs that two monitors made at once the older one stays.
+- The tags of model version and LoggedModel tell of the newest window, in whatever order reports are logged.
 """
 
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from driftline.monitor.mlflow_link import MlflowLink
-from driftline.monitor.mlflow_run_parts import experiment_of, log_metrics, log_window, metric_key
+from driftline.monitor.mlflow_run_parts import experiment_of, log_metrics, log_window
+from driftline.monitor.report import report_files
 from driftline.monitor.report.drift_report import DriftReport
-from driftline.monitor.report.summary_page import render
+from driftline.monitor.report.mlflow_metrics import report_metrics, trend_metrics
+from driftline.monitor.report.mlflow_trend import RUN_NAME, TREND_TAG, log_points
+from driftline.monitor.report.wording import headline
 from driftline.store.records import ModelIdentity
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_WINDOW_END = "driftline.report_window_end"
+_PARENT = "mlflow.parentRunId"
 
-def log_report(link: MlflowLink, identity: ModelIdentity, report: DriftReport) -> str:
+
+def log_report(link: MlflowLink, identity: ModelIdentity, report: DriftReport, runbooks_url: str = "") -> str:
     """Log the report and return the run's id.
 
     Raises:
@@ -27,78 +35,74 @@ def log_report(link: MlflowLink, identity: ModelIdentity, report: DriftReport) -
     """
     with link.talking():
         client = link.client
-        run_id = _run(client, identity, report)
+        experiment_id = experiment_of(client, identity.name)
+        on_curve = report.scheduled and report.content["arms"][0]["arm"] == "champion"
+        trend_id = _trend_run(client, experiment_id) if on_curve else None
+        run_id = _run(client, experiment_id, identity, report, trend_id)
         model_id = identity.model_id
         window = log_window(client, run_id, identity, report.window, report.content["window"], model_id)
-        log_metrics(client, run_id, model_id, window, _metrics(report))
+        log_metrics(client, run_id, model_id, window, report_metrics(report.content))
         with tempfile.TemporaryDirectory(prefix="driftline-") as folder:
-            _write_artifacts(Path(folder), report)
+            report_files.write(Path(folder), report, {"runbooks": runbooks_url or None})
             client.log_artifacts(run_id, folder)
+        if trend_id is not None:
+            log_points(client, trend_id, trend_metrics(report.content), report.window[1])
+            client.set_terminated(trend_id)
         client.set_terminated(run_id)
-    link.set_tags(
-        identity,
-        {
-            "driftline.drift": verdict(report.content),
-            "driftline.report_run": run_id,
-            "driftline.report_window_end": report.content["window"]["end"],
-        },
-    )
+    end = report.content["window"]["end"]
+    if link.tags(identity).get(_WINDOW_END, "") <= end:
+        tags = {"driftline.drift": report.verdict, "driftline.report_run": run_id, _WINDOW_END: end}
+        link.set_tags(identity, tags)
     return run_id
 
 
-def verdict(content: dict[str, Any]) -> str:
-    """Return one word or two for the whole window: drift in any column, no drift, or insufficient data."""
-    verdicts = {column["verdict"] for column in content["columns"]}
-    return next((v for v in ("drift", "no drift") if v in verdicts), "insufficient data")
+def _trend_run(client: "MlflowClient", experiment_id: str) -> str:
+    tags = {TREND_TAG: "1", "mlflow.note.content": "One point per scheduled report of the model's champion."}
+    return _one_run(client, experiment_id, {TREND_TAG: "1"}, tags, RUN_NAME)
 
 
-def _run(client: "MlflowClient", identity: ModelIdentity, report: DriftReport) -> str:
-    experiment_id = experiment_of(client, identity.name)
-    window = report.content["window"]
-    tags = {
-        "driftline.model_name": identity.name,
+def _run(
+    client: "MlflowClient", experiment_id: str, identity: ModelIdentity, report: DriftReport, parent_id: str | None
+) -> str:
+    content = report.content
+    window = content["window"]
+    same = {
         "driftline.model_version": identity.version,
         "driftline.window": f"{report.window[0]}-{report.window[1]}",
-        "driftline.drift": verdict(report.content),
     }
-    same = ("driftline.model_version", "driftline.window")
-    found = client.search_runs(
-        [experiment_id], " and ".join(f"tags.`{key}` = {_quoted(tags[key])}" for key in same), max_results=1
-    )
-    if found:
-        for key, value in tags.items():
-            client.set_tag(found[0].info.run_id, key, value)
-        return str(found[0].info.run_id)
-    run_name = f"version {identity.version}, {window['start'][:10]} to {window['end'][:10]}"
-    return str(client.create_run(experiment_id, tags=tags, run_name=run_name).info.run_id)
+    tags = {
+        **same,
+        "driftline.model_name": identity.name,
+        "driftline.drift": report.verdict,
+        "driftline.scheduled": str(report.scheduled).lower(),
+        "mlflow.note.content": headline(content),
+        **({_PARENT: parent_id} if parent_id else {}),
+    }
+    name = f"version {identity.version}, {window['start'][:10]} to {window['end'][:10]}"
+    return _one_run(client, experiment_id, same, tags, name)
 
 
-def _metrics(report: DriftReport) -> dict[str, float | None]:
-    judged = [c for c in report.content["columns"] if c["score"] is not None]
-    drifted = [c for c in judged if c["verdict"] == "drift"]
-    values = {
-        "window_rows": report.content["window"]["rows"],
-        "columns_judged": len(judged),
-        "columns_drifted": len(drifted),
-    }
-    inputs = [c for c in judged if c["side"] == "input"]
-    if inputs:  # as on the gauge: predictions follow, they do not count twice
-        values["drift_share"] = sum(c in drifted for c in inputs) / len(inputs)
-    for column in judged:
-        key = f"{column['side']}.{metric_key(column['column'])}"
-        values[f"drift_score.{key}"] = column["score"]
-        values[f"drift_threshold.{key}"] = column["threshold"]
-    return values
+def _one_run(client: "MlflowClient", experiment_id: str, same: dict[str, str], tags: dict[str, str], name: str) -> str:
+    """Return the run that has the tags ``same``, made where there is none; ``tags`` are set in any case."""
+    condition = " and ".join(f"tags.`{key}` = {_quoted(value)}" for key, value in same.items())
+    found = client.search_runs([experiment_id], condition)
+    if not found:
+        made = client.create_run(experiment_id, tags=tags, run_name=name)
+        found = client.search_runs([experiment_id], condition) or [made]
+        oldest = _oldest(found)
+        if oldest != made.info.run_id:
+            client.delete_run(made.info.run_id)
+        else:
+            return str(oldest)
+    run_id = _oldest(found)
+    for key, value in tags.items():
+        client.set_tag(run_id, key, value)
+    return run_id
+
+
+def _oldest(runs: Any) -> str:
+    return str(min(runs, key=lambda run: (run.info.start_time, run.info.run_id)).info.run_id)
 
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "\\'") + "'"
-
-
-def _write_artifacts(folder: Path, report: DriftReport) -> None:
-    content = {key: value for key, value in report.content.items() if key != "evidently"}
-    (folder / "summary.html").write_text(render(report.content), encoding="utf-8")
-    (folder / "summary.json").write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
-    (folder / "scores.json").write_bytes(orjson.dumps(content["columns"], option=orjson.OPT_INDENT_2))
-    (folder / "evidently.html").write_bytes(report.html)
-    (folder / "evidently.json").write_bytes(orjson.dumps(report.content["evidently"]))

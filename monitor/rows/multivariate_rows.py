@@ -27,10 +27,18 @@ def save_check(
     ))  # fmt: skip
 
 
-def newest_check(connection: Connection, model_version_id: int, arm: Arm) -> MultivariateDrift | None:
-    """Return the newest check of one version and arm; None while there is none."""
+def newest_check(
+    connection: Connection, model_version_id: int, arm: Arm, within_us: tuple[int, int] | None = None
+) -> MultivariateDrift | None:
+    """Return the newest check of one version and arm; None while there is none.
+
+    Args:
+        within_us: start (exclusive) and end of the time in which it must have been made; None: any.
+    """
     t = schema.multivariate_result
     mine = (t.c.model_version_id == model_version_id) & (t.c.arm == arm)
+    if within_us is not None:
+        mine &= (t.c.computed_at > within_us[0]) & (t.c.computed_at <= within_us[1])
     newest = select(t).where(mine).order_by(t.c.computed_at.desc(), t.c.id.desc()).limit(1)
     row = connection.execute(newest).one_or_none()
     if row is None:

@@ -46,13 +46,20 @@ def save_findings(
     )
 
 
-def newest_findings(connection: Connection, model_version_id: int, arm: Arm) -> list[QualityFinding]:
+def newest_findings(
+    connection: Connection, model_version_id: int, arm: Arm, within_us: tuple[int, int] | None = None
+) -> list[QualityFinding]:
     """Return what the last run found in one version and arm, in its order; empty while none ran.
 
     Kinds that a newer release wrote are left out.
+
+    Args:
+        within_us: start (exclusive) and end of the time in which that run must have been; None: any.
     """
     t = schema.quality_result
     mine = (t.c.model_version_id == model_version_id) & (t.c.arm == arm)
+    if within_us is not None:
+        mine &= (t.c.computed_at > within_us[0]) & (t.c.computed_at <= within_us[1])
     run = select(t.c.job_run_id).where(mine).order_by(t.c.computed_at.desc(), t.c.id.desc()).limit(1)
     known = t.c.kind.in_(tuple(Kind))
     newest = select(t).where(mine & known & (t.c.job_run_id == connection.scalar(run))).order_by(t.c.id)

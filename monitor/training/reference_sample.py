@@ -4,7 +4,8 @@ The copy under ``<home>/references/`` lets a report be made while MLflow is down
 """
 
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,23 +49,39 @@ def keep_sample(home: Path, reference: Reference, sample: Mapping[str, NDArray[A
     write_sample(path, sample)
 
 
-def read_sample(home: Path, link: MlflowLink, identity: ModelIdentity, reference: Reference) -> "pd.DataFrame | None":
+def read_sample(
+    home: Path,
+    link: MlflowLink,
+    identity: ModelIdentity,
+    reference: Reference,
+    columns: Collection[str] | None = None,
+) -> "pd.DataFrame | None":
     """Return the sample by column name: the copy, else MLflow's; None where there is neither.
+
+    Args:
+        columns: read only these, as far as they are there; None reads all.
 
     Raises:
         MlflowUnreachable: there is no copy and MLflow does not answer.
     """
     import pandas as pd
+    import pyarrow.parquet as pq
 
     copy = _copy(home, reference)
-    if copy.exists():
-        return pd.read_parquet(copy)
-    with link.published(identity, SAMPLE_FILE) as path:
-        if path is None:
-            return None
-        sample = pd.read_parquet(path)
-    keep_sample(home, reference, {str(name): sample[name].to_numpy() for name in sample})
-    return sample
+    if not copy.exists():
+        with link.published(identity, SAMPLE_FILE) as path:
+            if path is None:
+                return None
+            _keep_file(path, copy)
+    wanted = None if columns is None else [c for c in pq.read_schema(copy).names if c in set(columns)]
+    return pd.read_parquet(copy, columns=wanted)
+
+
+def _keep_file(path: Path, copy: Path) -> None:
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
+    shutil.copyfile(path, unfinished)
+    unfinished.replace(copy)
 
 
 def _copy(home: Path, reference: Reference) -> Path:

@@ -59,6 +59,11 @@ def document(content: dict[str, Any], status: int = 200) -> Response:
     return Response(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE), status, _HEADERS, "application/json")
 
 
+def json_text(content: bytes) -> Response:
+    """Return JSON that is written already."""
+    return Response(content, 200, _HEADERS, "application/json")
+
+
 def trouble(request: Request, status: int, message: str) -> Response:
     """Return an error in the form of what was asked for."""
     if request.url.path.startswith(API):

@@ -16,6 +16,8 @@ from starlette.types import ASGIApp
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.jobs.schedule import Schedule
 from driftline.monitor.report import summary_page
+from driftline.monitor.report.drift_report import EVIDENTLY, QUALITY, SUMMARY
+from driftline.monitor.report.kept_reports import listed_report, read_content, read_file
 from driftline.monitor.rows.results import newest_mlflow_run
 from driftline.monitor.status import CHECKS, StatusReader
 from driftline.monitor.web import answers
@@ -26,14 +28,14 @@ from driftline.monitor.web.documents.fleet import fleet_document
 from driftline.monitor.web.documents.model import model_document
 from driftline.monitor.web.door import Door
 from driftline.monitor.web.labels import LabelDoor
-from driftline.monitor.web.links import mlflow_url, split_path
+from driftline.monitor.web.links import mlflow_url, model_path, split_path
 from driftline.monitor.web.query import BadQuery, PageQuery
-from driftline.monitor.web.reads.reports import report_by_id
 from driftline.monitor.web.sources import Sources
 from driftline.monitor.web.views import column_view, model_view
 from driftline.store.bearer_tokens import BearerTokens
 from driftline.store.errors import DriftlineError
 
+_FILES = {"evidently": EVIDENTLY, "quality": QUALITY, "json": SUMMARY}  # of a report, by the last part of its path
 Made = tuple[str, dict[str, Any], Callable[[dict[str, Any]], dict[str, Any]]]  # template, document, what it draws
 
 
@@ -87,18 +89,33 @@ class Pages:
             return newest_mlflow_run(connection, model)
 
     async def report(self, request: Request) -> Response:
-        """A kept report: our summary, or Evidently's page, which is shut off from everything else."""
-        found = await run_in_threadpool(self._report, request.path_params["report"])
-        if request.url.path.endswith("/evidently"):
-            return answers.foreign_page(found.html, scripts=True)
-        return answers.foreign_page(summary_page.render(found.content))
+        """A kept report: our summary, its JSON, or one of Evidently's pages; the pages are shut off from the others."""
+        number, part = request.path_params["report"], request.path_params.get("part", "")
+        if part in _FILES:
+            content = await run_in_threadpool(self._file, number, _FILES[part])
+            return answers.json_text(content) if part == "json" else answers.foreign_page(content, scripts=True)
+        if part:
+            raise HTTPException(404, f"a report has {', '.join(_FILES)}")
+        return answers.foreign_page(await run_in_threadpool(self._summary, number))
 
-    def _report(self, report_id: int) -> Any:
+    def _file(self, report_id: int, name: str) -> bytes:
         with self.context.engine.connect() as connection:
-            found = report_by_id(connection, report_id)
+            found = read_file(connection, report_id, name)
         if found is None:
-            raise HTTPException(404, "no such report is kept: the model's page lists those that are")
+            raise HTTPException(404, "no such report or page is kept: the report says what it leaves out and why")
         return found
+
+    def _summary(self, report_id: int) -> str:
+        with self.context.engine.connect() as connection:
+            found = listed_report(connection, report_id)
+            content = read_content(connection, report_id)
+        if found is None or content is None:
+            raise HTTPException(404, "no such report is kept: the model's page lists those that are")
+        path = f"/reports/{report_id}"
+        linked = {part: f"{path}/{part}" for part, name in _FILES.items() if name in (*content["files"], SUMMARY)}
+        run = f"/run/{found.mlflow_run_id}" if found.mlflow_run_id and mlflow_url(self.context) else None
+        page, runbooks = model_path(content["model"]), self.context.report.runbooks_url or None
+        return summary_page.render(content, {**linked, "run": run, "page": page, "runbooks": runbooks})
 
 
 @dataclass(frozen=True)
@@ -148,7 +165,7 @@ def build_app(pages: Pages) -> ASGIApp:
             Route("/r/{model:path}/{check}/latest", pages.latest),
             Route("/run/{run}", pages.run),
             Route("/reports/{report:int}", pages.report),
-            Route("/reports/{report:int}/evidently", pages.report),
+            Route("/reports/{report:int}/{part:str}", pages.report),
             Route("/labels", LabelDoor(pages.context).post, methods=["POST"]),
             Route("/driftline.css", lambda _: answers.file("driftline.css", "text/css; charset=utf-8")),
             Route("/icon.svg", lambda _: answers.file("icon.svg", "image/svg+xml")),

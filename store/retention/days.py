@@ -123,8 +123,7 @@ def _bytes_that_stay(connection: Connection) -> int:
         schema.profile.c.counts,
         schema.segment_profile.c.counts,
         schema.reference.c.content,
-        schema.report.c.html,
-        schema.report.c.content,
+        schema.report_file.c.content,
     )
     sums = [select(func.coalesce(func.sum(func.length(cell)), 0)) for cell in stay]
     return sum(int(connection.execute(query).scalar_one()) for query in sums)

@@ -16,6 +16,7 @@ from driftline.store.schema.results import (
     performance_result,
     quality_result,
     report,
+    report_file,
     segment_result,
 )
 from driftline.store.schema.traffic import coerced_cells, event, invocation, profile, profile_backfill, segment_profile
@@ -45,6 +46,7 @@ __all__ = [
     "quality_result",
     "reference",
     "report",
+    "report_file",
     "segment_profile",
     "segment_result",
     "spool",

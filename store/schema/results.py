@@ -12,6 +12,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    true,
 )
 
 from driftline.store.column_types import Identity, Timestamp
@@ -205,8 +206,17 @@ report = Table(
     Column("window_start", Timestamp, nullable=False),
     Column("window_end", Timestamp, nullable=False),
     Column("made_at", Timestamp, nullable=False),
-    Column("html", LargeBinary, nullable=False),
-    Column("content", LargeBinary, nullable=False),  # zstd; content is JSON
-    Column("mlflow_run_id", Text),
+    Column("mlflow_run_id", Text),  # NULL until MLflow has it
+    Column("scheduled", Boolean, nullable=False, server_default=true()),  # its window ends when the schedule says
+    Column("verdict", Text),
+    Column("claimed_at", Timestamp),  # by the monitor that logs it now
     UniqueConstraint("model_version_id", "window_start", "window_end"),
+)
+
+report_file = Table(
+    "report_file",
+    metadata,
+    Column("report_id", Identity, ForeignKey("report.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),  # as the run in MLflow has it; summary.json is the report itself
+    Column("content", LargeBinary, nullable=False),  # zstd
 )

@@ -24,7 +24,7 @@ from driftline.monitor.jobs import drift_job
 from driftline.monitor.jobs.job import JobContext, JobReport
 from driftline.monitor.jobs.schedule import Job, Schedule, _every, jobs, run_job
 from driftline.monitor.metrics.collector import MonitorCollector, exposition
-from driftline.monitor.report import drift_report
+from driftline.monitor.report import kept_reports
 from driftline.monitor.report.drift_report import DriftReport
 from driftline.monitor.rows import results
 from driftline.monitor.status import StatusReader
@@ -116,9 +116,8 @@ def test_the_newest_run_is_linked_on_the_configured_mlflow_only(
 ) -> None:
     save_reference(sqlite_context, tiny)
     (version,) = sqlite_context.watched()
-    report = DriftReport((0, 1), b"", {})
-    drift_report.keep(sqlite_context, version, report)
-    drift_report.note_run(sqlite_context, version, report, tiny.run_id)
+    kept = kept_reports.keep(sqlite_context.engine, version.id, DriftReport((0, 1), {"verdict": "drift"}), 1)
+    kept_reports.note_run(sqlite_context.engine, kept.id, tiny.run_id)
     assert client(sqlite_context).get("/r/tiny/report/latest").status_code == 404
     web = replace(sqlite_context, monitor=replace(sqlite_context.monitor, mlflow_url="http://mlflow.example/"))
     found = client(web).get("/r/tiny/report/latest")

@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from driftline.monitor.drift.windows import span_name
 from driftline.monitor.quality.finding import QualityVerdict
+from driftline.monitor.report.kept_reports import KeptReport, newest_reports
 from driftline.monitor.status import CHECKS, STORE_CHECKS, Snapshot, VersionStatus
 from driftline.monitor.web.documents import parts
 from driftline.monitor.web.documents.columns import in_order
@@ -15,7 +16,6 @@ from driftline.monitor.web.links import model_path
 from driftline.monitor.web.query import PageQuery
 from driftline.monitor.web.reads.events import ModelEvent, in_sync, newest_events
 from driftline.monitor.web.reads.recent_requests import RecentRequests, recent_requests
-from driftline.monitor.web.reads.reports import KeptReport, newest_reports
 from driftline.monitor.web.sources import Sources
 from driftline.store.records import MICROSECONDS
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from driftline.monitor.judge import iso
+from driftline.monitor.report.kept_reports import newest_reports
 from driftline.monitor.status import CHECKS, VersionStatus
 from driftline.monitor.web.documents import parts
 from driftline.monitor.web.documents.chosen import Chosen, choose
@@ -16,7 +17,6 @@ from driftline.monitor.web.query import PageQuery
 from driftline.monitor.web.reads import model_history
 from driftline.monitor.web.reads.events import ModelEvent, in_sync, newest_events
 from driftline.monitor.web.reads.recent_requests import RecentRequests, recent_requests
-from driftline.monitor.web.reads.reports import newest_reports
 from driftline.monitor.web.reads.score_history import Judgements, judgements, ratio
 from driftline.monitor.web.sources import Sources
 from driftline.store.profile_levels import DAY_US
@@ -82,6 +82,9 @@ def model_document(sources: Sources, model: str, query: PageQuery) -> dict[str, 
                 "version": versions[r.model_version_id],
                 "window": {"start": iso(r.window_start_us), "end": iso(r.window_end_us)},
                 "made_at": iso(r.made_at_us),
+                "verdict": r.verdict,
+                "scheduled": r.scheduled,
+                "mlflow_run_id": r.mlflow_run_id,
             }
             for r in reports
         ],

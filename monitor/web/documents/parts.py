@@ -1,15 +1,13 @@
 """Parts that several documents hold. Times are ISO 8601 in UTC, shares lie in [0, 1], what is not known is null."""
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import orjson
 from sqlalchemy import Row
-from sqlalchemy.exc import SQLAlchemyError
 
+from driftline.monitor.accounts_document import accounts_document
 from driftline.monitor.drift.verdict import in_thresholds
 from driftline.monitor.drift.windows import span_name
 from driftline.monitor.judge import iso
@@ -20,14 +18,10 @@ from driftline.monitor.status import VersionStatus
 from driftline.monitor.watch import WatchedVersion
 from driftline.monitor.web.reads.recent_requests import Traffic
 from driftline.monitor.web.sources import Sources
-from driftline.store.accounts import accounts
-from driftline.store.errors import DriftlineError
 from driftline.store.records import MICROSECONDS
 
-log = logging.getLogger(__name__)
 # A job is overdue when it should have succeeded twice since it last did: what the alerts hold it to.
 OVERDUE_INTERVALS = 2.5
-_MOST_SPOOLS = 50
 _MOST_FINDINGS = 100
 
 
@@ -232,24 +226,5 @@ def _job_entry(sources: Sources, clock: JobClock | None, check: str, known_since
 
 
 def accounts_entry(sources: Sources) -> dict[str, Any] | None:
-    """Return the capture accounts, None where they cannot be had; of spools only those that are open or off balance."""
-    try:
-        kept = accounts(sources.context.engine, sources.context.home / "spool")
-    except (SQLAlchemyError, DriftlineError, OSError) as error:
-        log.warning("no capture accounts: %s", type(error).__name__)
-        return None
-    open_ = [s for s in kept.spools if s.alive or s.spooled or not s.balanced]
-    entry = {k: v for k, v in asdict(kept).items() if k not in ("spools", "oldest_pending_us")}
-    return entry | {
-        "balanced": kept.balanced,
-        "oldest_pending_at": moment(kept.oldest_pending_us),
-        "spools": len(kept.spools),
-        "open_spools": [
-            {
-                "host": s.host, "pid": s.pid, "alive": s.alive, "started_at": iso(s.started_at_us),
-                "answered": s.answered, "stored": s.stored, "spooled": s.spooled, "dropped": s.dropped,
-                "bytes": s.bytes, "balanced": s.balanced,
-            }
-            for s in open_[:_MOST_SPOOLS]
-        ],
-    }  # fmt: skip
+    """Return the capture accounts; None where they cannot be had."""
+    return accounts_document(sources.context.engine, sources.context.home)

@@ -1,0 +1,89 @@
+"""The labelled rows of a sample as Evidently takes them: predictions beside what turned out to be true.
+
+What outputs and labels mean is decided where performance is measured, so that both say the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from driftline.monitor.performance.classes import class_name
+from driftline.monitor.performance.settings import PerformanceSettings
+from driftline.monitor.performance.task import Task, TaskKind, TaskUnclear, decide_task, probability_matrix
+from driftline.store.prediction_columns import PredictionColumn
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Quality = Literal["regression", "binary", "multiclass"]
+LEAST_LABELS = 30
+TARGET, PREDICTION = "target", "prediction"
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """What Evidently judges the quality of predictions by.
+
+    Attributes:
+        quality: ``binary`` has probabilities of the class ``1`` as predictions, ``multiclass`` has classes.
+        frame: columns ``target`` and ``prediction``.
+    """
+
+    quality: Quality
+    frame: "pd.DataFrame"
+
+
+def labelled_rows(
+    model: str,
+    outputs: Sequence[PredictionColumn],
+    rows: "pd.DataFrame",
+    labels: Sequence[str | None],
+    settings: PerformanceSettings,
+) -> LabelledRows | str | None:
+    """Return the rows that have a label; words that say why Evidently is given none; None where there is no label.
+
+    Args:
+        outputs: of the signature, those that are in ``rows`` by their ``column_name``.
+        labels: JSON of the label per row, or None.
+    """
+    there = np.array([label is not None for label in labels], bool)
+    if not there.any():
+        return None
+    truth = [orjson.loads(label) for label in labels if label is not None]
+    if len(truth) < LEAST_LABELS:
+        return f"{len(truth)} labelled rows in the sample, {LEAST_LABELS} are needed"
+    answers = {c.column_name: rows[c.column_name].to_numpy()[there] for c in outputs}
+    if not answers:
+        return "no output is a number or a class"
+    if len({class_name(value) for value in truth} - {None}) < 2:
+        return f"all {len(truth)} labelled rows of the sample have one and the same label"
+    try:
+        task = decide_task(model, outputs, answers, truth, settings)
+    except TaskUnclear as error:
+        return str(error)
+    return _rows(task, answers, truth)
+
+
+def _rows(task: Task, answers: Mapping[str, NDArray[Any]], truth: Sequence[Any]) -> LabelledRows:
+    import pandas as pd
+
+    if task.kind is TaskKind.REGRESSION:
+        numbers = {TARGET: truth, PREDICTION: answers[task.prediction]}
+        return LabelledRows("regression", pd.DataFrame(numbers).apply(pd.to_numeric, errors="coerce").dropna())
+    classes = pd.Series([class_name(value) for value in truth], dtype=object)
+    if task.kind is TaskKind.BINARY and len(task.probabilities) == 1 and not task.prediction:
+        probability = pd.to_numeric(pd.Series(answers[task.probabilities[0]]), errors="coerce")
+        known = classes.notna() & probability.notna()
+        target = (classes == task.classes[-1]).astype(int)
+        return LabelledRows("binary", pd.DataFrame({TARGET: target, PREDICTION: probability})[known])
+    if task.prediction:
+        predicted = [class_name(value) for value in answers[task.prediction]]
+    else:
+        places = probability_matrix([answers[name] for name in task.probabilities]).argmax(axis=1)
+        predicted = [task.classes[place] for place in places]
+    both = pd.DataFrame({TARGET: classes, PREDICTION: pd.Series(predicted, dtype=object)})
+    return LabelledRows("multiclass", both.dropna())

@@ -1,0 +1,59 @@
+"""What a report says in sentences: the verdict, and what became of it since the last report."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from driftline.monitor.drift.phrases import shortened
+
+_NAMED = 4
+
+
+def headline(content: Mapping[str, Any]) -> str:
+    """Return the verdict in one sentence, and a second one on what it rests on where that is little."""
+    arm = content["arms"][0]
+    columns, rows = arm["columns"], arm["rows"]
+    judged = [c for c in columns if c["score"] is not None]
+    drifted = [c for c in columns if c["verdict"] == "drift"]
+    if not rows:
+        return "No rows came in this window."
+    if arm["reference"] is None:
+        return f"{rows:,} rows came, and there is no training reference to compare them with."
+    if not judged:
+        return f"{rows:,} rows came: too few to judge any of {len(columns)} columns."
+    if drifted:
+        return f"{len(drifted)} of {len(judged)} judged columns drifted, most of all {called(drifted[0])}."
+    return f"None of {len(judged)} judged columns drifted in {rows:,} rows."
+
+
+def trend_words(trend: Mapping[str, Any] | None) -> list[str]:
+    """Return what is new, gone, worse and better since the last report; says so where nothing is."""
+    if trend is None or trend["since"] is None:
+        return ["This is the first report: the next one tells what changed since."]
+    said = []
+    for kind, verb in (("new", "New drift"), ("worse", "Worse"), ("better", "Better"), ("gone", "No drift any more")):
+        if trend[kind]:
+            said.append(f"{verb}: {named(trend[kind])}.")
+    for kind, verb in (("added", "Only this version has"), ("removed", "No longer there")):
+        if trend[kind]:
+            said.append(f"{verb}: {named(trend[kind])}.")
+    return said or ["No verdict changed, and no score moved by a quarter."]
+
+
+def named(columns: Sequence[Mapping[str, Any]]) -> str:
+    """Return the names of some columns with their scores in thresholds, as far as they are there; many are counted."""
+    shown = [_with_scores(c) for c in columns[:_NAMED]]
+    more = [f"{len(columns) - _NAMED} more"] if len(columns) > _NAMED else []
+    return ", ".join(shown + more)
+
+
+def called(column: Mapping[str, Any]) -> str:
+    """Return a column's name, with the side where it is an output."""
+    name = shortened(column["column"]) or "(no name)"
+    return f"{name} (output)" if column["side"] == "output" else name
+
+
+def _with_scores(column: Mapping[str, Any]) -> str:
+    before, now = column.get("before"), column.get("now")
+    if before is None or now is None:
+        return called(column)
+    return f"{called(column)} ({before:.2g} to {now:.2g} thresholds)"
