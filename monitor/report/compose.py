@@ -56,10 +56,8 @@ def compose(
     """
     progress("judging the window's profiles")
     with context.engine.connect() as connection:
-        arms = [
-            find_arm(connection, version, arm, window, whole_settings(context, version))
-            for arm in arms_in(connection, version, window)
-        ]
+        settings, found = whole_settings(context, version), arms_in(connection, version, window)
+        arms = [find_arm(connection, version, arm, window, settings) for arm in found]
         beside = _beside(context, connection, version, window)
     notes = _notes(version, arms)
     samples = _evidently(context, version, arms[0], window, progress)

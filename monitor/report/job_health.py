@@ -19,7 +19,8 @@ def job_health(connection: Connection, model_version_id: int, window: tuple[int,
 def _health(connection: Connection, job: str, owner: int | None, window: tuple[int, int]) -> dict[str, Any]:
     t = schema.job_run.c
     mine = (t.job == job) & (t.model_version_id == owner) & (t.started_at >= window[0]) & (t.started_at < window[1])
-    runs = dict(connection.execute(select(t.result, func.count()).where(mine).group_by(t.result)).tuples().all())
+    counted = connection.execute(select(t.result, func.count()).where(mine).group_by(t.result))
+    runs: dict[str, int] = {result: int(count) for result, count in counted}
     failed = mine & (t.result == Result.ERROR)
     said = connection.scalar(select(t.message).where(failed).order_by(t.started_at.desc(), t.id.desc()).limit(1))
     clock = job_clock(connection, job, owner)

@@ -118,7 +118,8 @@ def newest_reports(connection: Connection, version_ids: Collection[int], most: i
 def oldest_unlogged(connection: Connection) -> int | None:
     """Return the start of the first window whose scheduled report MLflow has not got; None where there is none."""
     t = schema.report.c
-    return connection.scalar(select(func.min(t.window_start)).where(t.scheduled, t.mlflow_run_id.is_(None)))
+    found = connection.scalar(select(func.min(t.window_start)).where(t.scheduled, t.mlflow_run_id.is_(None)))
+    return None if found is None else int(found)
 
 
 def earlier_reports(connection: Connection, model_name: str, before_us: int, most: int) -> Iterator[KeptReport]:

@@ -146,22 +146,30 @@ def test_drift_errors_are_one_line_with_the_next_step(run: Run, sqlite_context: 
     assert "driftline reference build" in error_of(run("drift", "tiny"))
 
 
-def test_report_writes_the_page_and_the_run(
+def test_report_writes_page_json_folder_and_run(
     run: Run, sqlite_context: JobContext, tiny: TinyModel, tmp_path: Path
 ) -> None:
     save_reference(sqlite_context, tiny)
     send(sqlite_context, tiny, rows(600, seed=2, income=1.0))
-    written = run("report", "tiny", "--since", "1h", "--html", tmp_path / "report.html", "--to-mlflow")
+    wanted = ("--html", tmp_path / "report.html", "--json", tmp_path / "report.json", "--folder", tmp_path / "all")
+    written = run("report", "tiny", "--since", "1h", *wanted, "--to-mlflow")
     assert written.exit_code == 0, written.output
-    assert "tiny/1: drift in income" in written.output
-    assert b"<html" in (tmp_path / "report.html").read_bytes()[:2000]
+    assert "tiny/1: 2 of 4 judged columns drifted, most of all income." in written.stdout
+    assert "comparing 600 rows with 1,000 in Evidently ..." in written.stderr
+    assert "drifted, most of all income" in (tmp_path / "report.html").read_text()
+    assert json.loads((tmp_path / "report.json").read_text())["window"]["rows"] == 600
+    assert (tmp_path / "all" / "evidently.html").stat().st_size > 1_000_000
     (found,) = mlflow.search_runs(experiment_names=["driftline/tiny"], output_format="list")
     assert found.info.run_id in written.output
 
 
-def test_report_errors_are_one_line_with_the_next_step(run: Run, sqlite_context: JobContext, tiny: TinyModel) -> None:
+def test_report_says_what_it_leaves_out_and_errors_are_one_line(
+    run: Run, sqlite_context: JobContext, tiny: TinyModel
+) -> None:
     save_reference(sqlite_context, tiny)
-    assert "--since" in error_of(run("report", "tiny", "--since", "1h"))
+    empty = run("report", "tiny", "--since", "1h")
+    assert empty.exit_code == 0, empty.output
+    assert "left out: everything about the window: it holds no rows" in empty.stdout
     assert "--html" in error_of(run("report", "tiny", "--html", "/nowhere/report.html"))
 
 

@@ -1,0 +1,131 @@
+"""The memory of `driftline report` over a window of millions of rows: the peak of the whole process tree.
+
+    python benchmarks/report_memory.py [--rows 2000000] [--columns 60] [--labelled 0.05]
+
+Fills a SQLite store with drawn rows, their profiles and some labels, then has a process of its own make the report,
+Evidently's child included, and adds up the resident memory of that process and its children every 20 ms. Prints one
+JSON object: peak in MiB, seconds, rows of the sample and what is left out. Exits with 1 where the peak is over 1.5 GB.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import orjson
+from sqlalchemy import Engine, insert
+
+from driftline.monitor.training.reference_sample import draw_sample, keep_sample
+from driftline.store import migrate, schema
+from driftline.store.engine import open_engine, writing
+from driftline.store.loader.bulk import insert_rows
+from driftline.store.prediction_tables import ensure_model_version
+from driftline.store.profile.reference import build_reference
+from driftline.store.profile_levels import MINUTE, bucket_values, floor
+from driftline.store.records import ModelIdentity, new_invocation_id, now_us
+from driftline.store.references import save_reference
+
+SEED = 960_001
+BLOCK_ROWS, ROWS_A_REQUEST = 20_000, 10
+REFERENCE_ROWS = 50_000
+MOST_BYTES = 1.5e9
+
+
+def drawn(block: int, rows: int, names: list[str], moved: float) -> dict[str, np.ndarray]:
+    """Return a block's rows, which its number alone decides: every tenth column moved."""
+    rng = np.random.default_rng([SEED, block])
+    return {name: rng.standard_normal(rows) + (moved if i % 10 == 0 else 0.0) for i, name in enumerate(names)}
+
+
+def fill(engine: Engine, home: Path, rows: int, columns: int, labelled: float) -> None:
+    """Write version, reference, rows, profiles and labels; the rows lie within the last six days."""
+    inputs = [{"name": f"c{i}", "type": "double", "required": True} for i in range(columns)]
+    signature = {"inputs": orjson.dumps(inputs).decode(), "outputs": '[{"type": "double", "required": true}]'}
+    identity = ModelIdentity(name="wide", version="1", uri="models:/wide/1", signature=signature)
+    now = now_us()
+    with writing(engine) as connection:
+        version = ensure_model_version(connection, identity)
+    names = [c.column_name for c in version.columns]
+    data = drawn(-1 % 2**32, REFERENCE_ROWS, names, 0.0)
+    reference = build_reference(version.columns, data, source="drawn rows", made_at_us=now - 8 * 86_400_000_000)
+    with writing(engine) as connection:
+        reference_id = save_reference(connection, version.id, reference)
+    keep_sample(home, reference, draw_sample(data))
+    blocks = rows // BLOCK_ROWS
+    for block in range(blocks):
+        at = now - (block + 1) * (6 * 86_400_000_000 // blocks)
+        values = drawn(block, BLOCK_ROWS, names, 0.4)
+        profile = reference.empty_profile()
+        profile.add(values, BLOCK_ROWS)
+        requests = BLOCK_ROWS // ROWS_A_REQUEST
+        ids = np.repeat(np.frombuffer(b"".join(new_invocation_id(at) for _ in range(requests)), "V16"), ROWS_A_REQUEST)
+        zeros = np.zeros(BLOCK_ROWS, np.int64)
+        cells = {
+            "invocation_id": ids, "row_index": np.tile(np.arange(ROWS_A_REQUEST), requests), "received_at": zeros + at,
+            "model_version_id": zeros + version.id, "arm": zeros, **values,
+        }  # fmt: skip
+        bucket = bucket_values((version.id, reference_id, 0), MINUTE, floor(at, MINUTE), f"writer {block}")
+        with writing(engine) as connection:
+            insert_rows(connection, version.table, cells, BLOCK_ROWS)
+            row = {**bucket, "row_count": BLOCK_ROWS, "counts": profile.to_bytes()}
+            connection.execute(insert(schema.profile), [row])
+            known = int(BLOCK_ROWS * labelled)
+            if known:
+                truth = {
+                    "invocation_id": ids[:known], "row_index": cells["row_index"][:known],
+                    "value": [repr(float(v)) for v in values[names[0]][:known]],
+                    "event_at": zeros[:known] + at, "received_at": zeros[:known] + at,
+                }  # fmt: skip
+                insert_rows(connection, schema.label, truth, known)
+
+
+def tree_bytes(pid: int) -> int:
+    """Return the resident memory of a process and all below it, shared pages counted in each."""
+    try:
+        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (OSError, IndexError):
+        return 0
+    return resident + sum(tree_bytes(int(child)) for child in children)
+
+
+def main() -> int:
+    """Fill, report, measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--columns", type=int, default=60)
+    parser.add_argument("--labelled", type=float, default=0.05)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="driftline-bench-") as place:
+        home, url = Path(place), f"sqlite:///{place}/driftline.sqlite"
+        engine = open_engine(url)
+        migrate.upgrade(engine)
+        began = time.perf_counter()
+        fill(engine, home, given.rows, given.columns, given.labelled)
+        engine.dispose()
+        filling, began = time.perf_counter() - began, time.perf_counter()
+        out = home / "report.json"
+        command = [sys.executable, "-m", "driftline.cli", "report", "wide", "--json", str(out)]
+        process = subprocess.Popen([*command, "--home", str(home), "--store", url], stdout=subprocess.DEVNULL)
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, tree_bytes(process.pid))
+            time.sleep(0.02)
+        seconds = time.perf_counter() - began
+        made = json.loads(out.read_text())
+    found = {
+        "rows": made["window"]["rows"], "columns": given.columns + 1, "peak_mib": round(peak / 2**20),
+        "report_seconds": round(seconds, 1), "fill_seconds": round(filling, 1), "sample_rows": made["sample"]["rows"],
+        "labelled_rows": made["sample"]["labelled_rows"], "files": made["files"], "notes": made["notes"],
+        "left_out": len(made["left_out"]), "verdict": made["verdict"],
+    }  # fmt: skip
+    print(json.dumps(found))
+    return int(peak > MOST_BYTES or process.returncode != 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

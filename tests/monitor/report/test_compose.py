@@ -1,0 +1,95 @@
+import orjson
+from monitor_rig import MINUTE_US, TinyModel, rows, save_reference, send
+from report_rig import without_sample
+from sqlalchemy import insert, select
+
+from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.report.compose import compose
+from driftline.monitor.report.drift_report import EVIDENTLY, EVIDENTLY_JSON, QUALITY, QUALITY_JSON
+from driftline.monitor.watch import WatchedVersion
+from driftline.store import schema
+from driftline.store.records import Arm, now_us
+
+HOUR_US = 60 * MINUTE_US
+
+
+def label_all(context: JobContext, version: WatchedVersion) -> None:
+    """Give every stored row a label near its prediction."""
+    t = version.stored.table.c
+    with context.engine.begin() as connection:
+        found = connection.execute(select(t.invocation_id, t.row_index, t.out_prediction)).all()
+        labels = [
+            {"invocation_id": i, "row_index": row, "value": repr(value + 0.5), "event_at": 1, "received_at": 1}
+            for i, row, value in found
+        ]
+        connection.execute(insert(schema.label), labels)
+
+
+def test_a_report_holds_every_arm_evidently_and_the_quality_of_labelled_predictions(
+    context: JobContext, tiny: TinyModel
+) -> None:
+    save_reference(context, tiny)
+    send(context, tiny, rows(600, seed=2, income=1.0))
+    send(context, tiny, rows(300, seed=3), arm=Arm.SHADOW)
+    (version,) = context.watched()
+    label_all(context, version)
+    now, steps = now_us(), []
+    report = compose(context, version, (now - HOUR_US, now), progress=steps.append)
+    content = report.content
+    assert [(a["arm"], a["rows"], a["verdict"]) for a in content["arms"]] == [
+        ("champion", 600, "drift"), ("shadow", 300, "no drift"),
+    ]  # fmt: skip
+    first = content["arms"][0]["columns"][0]
+    assert (first["column"], first["verdict"]) == ("income", "drift")
+    assert first["picture"]["window"] != first["picture"]["reference"]
+    assert set(report.files) == {EVIDENTLY, EVIDENTLY_JSON, QUALITY, QUALITY_JSON}
+    drifted = {m["config"]["column"]: m["value"] for m in orjson.loads(report.files[EVIDENTLY_JSON])["metrics"]
+               if m["config"]["type"].endswith(":ValueDrift")}  # fmt: skip
+    assert drifted["income"] > 0.5 > 0.1 > drifted["age"]
+    quality = orjson.loads(report.files[QUALITY_JSON])["metrics"]
+    error = next(m["value"] for m in quality if m["config"]["type"].endswith(":MAE"))
+    assert abs(error["mean"] - 0.5) < 1e-6
+    assert content["sample"] | {"rows": 600, "share": 1.0, "labelled_rows": 600} == content["sample"]
+    assert (content["notes"], content["left_out"]) == ([], {})
+    assert content["accounts"]["balanced"]
+    assert steps[-1] == "comparing with the reports before"
+
+
+def test_the_sample_is_bounded_and_always_the_same(sqlite_context: JobContext, tiny: TinyModel) -> None:
+    from driftline.monitor.report.arm_findings import find_arm
+    from driftline.monitor.report.samples import draw_window
+    from driftline.monitor.settings import ReportSettings
+
+    save_reference(sqlite_context, tiny)
+    send(sqlite_context, tiny, rows(900, seed=2, tenure=2.0))
+    (version,) = sqlite_context.watched()
+    window = (now_us() - HOUR_US, now_us())
+    with sqlite_context.engine.connect() as connection:
+        found = find_arm(connection, version, Arm.CHAMPION, window, sqlite_context.drift)
+        settings = ReportSettings(sample_rows=120, evidently_columns=2)
+        first, again = (draw_window(connection, version, found, window, settings) for _ in range(2))
+    assert len(first.rows) == 120
+    assert first.rows.equals(again.rows)
+    assert [c.name for c in first.columns] == ["tenure", "prediction"]
+    assert first.left_out == dict.fromkeys(["age", "income"], "beyond the 2 columns that drifted most")
+
+
+def test_a_report_appears_without_rows_without_a_sample_and_without_a_reference(
+    sqlite_context: JobContext, tiny: TinyModel
+) -> None:
+    now = now_us()
+    send(sqlite_context, tiny, rows(200, seed=2))
+    (version,) = sqlite_context.watched()
+    bare = compose(sqlite_context, version, (now - HOUR_US, now_us()))
+    assert bare.verdict == "no reference"
+    assert bare.content["window"]["rows"] == 200
+    assert "driftline reference build models:/tiny/1" in bare.content["notes"][0]
+    save_reference(sqlite_context, tiny)
+    empty = compose(sqlite_context, version, (0, HOUR_US))
+    assert empty.verdict == "no rows"
+    assert "it holds no rows" in empty.content["notes"][0]
+    without_sample(sqlite_context)
+    unsampled = compose(sqlite_context, version, (now - HOUR_US, now_us()))
+    assert unsampled.verdict in ("no drift", "insufficient data")
+    assert "the sample of the reference is neither in" in unsampled.content["notes"][0]
+    assert not unsampled.files

@@ -1,0 +1,55 @@
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+
+from driftline.monitor.performance.settings import PerformanceSettings
+from driftline.monitor.report.labelled_rows import LEAST_LABELS, LabelledRows, labelled_rows
+from driftline.store.prediction_columns import ColumnType, PredictionColumn
+
+ROWS = 200
+RNG = np.random.default_rng(0)
+
+
+def found(answers: object, labels: list[object], type_: ColumnType) -> LabelledRows | str | None:
+    rows = pd.DataFrame({"out_prediction": answers})
+    said = [None if label is None else orjson.dumps(label).decode() for label in labels]
+    output = PredictionColumn("output", "prediction", "out_prediction", type_)
+    return labelled_rows("m", [output], rows, said, PerformanceSettings())
+
+
+@pytest.mark.parametrize(
+    ("answers", "labels", "type_", "quality"),
+    [
+        (RNG.normal(size=ROWS), RNG.normal(size=ROWS).tolist(), ColumnType.DOUBLE, "regression"),
+        (RNG.uniform(size=ROWS), RNG.integers(0, 2, ROWS).tolist(), ColumnType.DOUBLE, "binary"),
+        (
+            RNG.choice(["a", "b", "c"], ROWS),
+            RNG.choice(["a", "b", "c"], ROWS).tolist(),
+            ColumnType.STRING,
+            "multiclass",
+        ),
+    ],
+)
+def test_outputs_and_labels_tell_what_evidently_is_asked(
+    answers: object, labels: list[object], type_: ColumnType, quality: str
+) -> None:
+    made = found(answers, labels, type_)
+    assert isinstance(made, LabelledRows)
+    assert (made.quality, len(made.frame)) == (quality, ROWS)
+
+
+def test_the_same_class_is_one_however_it_was_written() -> None:
+    made = found([1, 0] * 50, [True, 0.0] * 25 + ["1", 0] * 25, ColumnType.LONG)
+    assert isinstance(made, LabelledRows)
+    assert (made.frame["target"] == made.frame["prediction"]).all()
+
+
+def test_without_labels_there_is_nothing_to_say_and_with_one_class_or_a_few_the_reason() -> None:
+    assert found([1.0] * ROWS, [None] * ROWS, ColumnType.DOUBLE) is None
+    assert (
+        found([1, 0] * 100, [1] * ROWS, ColumnType.LONG)
+        == "all 200 labelled rows of the sample have one and the same label"
+    )
+    few = found([1, 0] * 100, [1] * 5 + [None] * 195, ColumnType.LONG)
+    assert few == f"5 labelled rows in the sample, {LEAST_LABELS} are needed"

@@ -1,0 +1,33 @@
+from datetime import UTC, datetime
+
+from report_rig import DAY_US, MONDAY, WEEK_US
+
+from driftline.monitor.report.windows import due_windows, is_covered
+from driftline.monitor.settings import ReportSettings
+from driftline.store.records import MICROSECONDS
+
+SETTINGS = ReportSettings(schedule="0 6 * * mon", catch_up=3)
+
+
+def test_due_windows_end_at_the_newest_scheduled_times_the_oldest_first() -> None:
+    wednesday = int(datetime(2026, 1, 7, 12, tzinfo=UTC).timestamp()) * MICROSECONDS
+    windows = due_windows(SETTINGS, wednesday)
+    assert [end for _, end in windows] == [MONDAY - i * WEEK_US for i in (3, 2, 1, 0)]
+    assert all(end - start == WEEK_US for start, end in windows)
+    assert due_windows(SETTINGS, MONDAY)[-1][1] == MONDAY
+    assert due_windows(SETTINGS, MONDAY - 1)[-1][1] == MONDAY - WEEK_US
+
+
+def test_an_uneven_schedule_gives_its_own_times() -> None:
+    settings = ReportSettings(schedule="0 6 1 * *", catch_up=2)
+    ends = [datetime.fromtimestamp(end / MICROSECONDS, UTC) for _, end in due_windows(settings, MONDAY)]
+    assert [(e.month, e.day, e.hour) for e in ends] == [(11, 1, 6), (12, 1, 6), (1, 1, 6)]
+
+
+def test_a_schedule_that_moves_by_hours_asks_for_no_second_report_of_a_week() -> None:
+    moved = ReportSettings(schedule="30 9 * * tue", catch_up=0)
+    (window,) = due_windows(moved, MONDAY + 3 * DAY_US)
+    assert window[1] != MONDAY
+    assert is_covered(window, [MONDAY], moved)
+    assert not is_covered(window, [MONDAY - WEEK_US], moved)
+    assert not is_covered(window, [], moved)
