@@ -13,6 +13,7 @@ from driftline.store.engine import open_engine, require_file
 from driftline.store.home import make_home
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.migrate import prepare
+from driftline.store.redaction import load_redaction
 from driftline.store.retention.settings import RetentionSettings
 from driftline.store.segments.settings import SegmentSettings
 from driftline.store.settings import BaseSettings, load_base, load_section
@@ -51,6 +52,7 @@ def open_context(
     multivariate = load_section(MultivariateSettings, "multivariate")
     performance = load_section(PerformanceSettings, "performance")
     segments = load_section(SegmentSettings, "segments")
+    redaction = load_redaction()
     if not create:
         require_file(base.store_url)
     make_home(base.home)
@@ -68,4 +70,5 @@ def open_context(
         multivariate=multivariate,
         performance=performance,
         segments=segments,
+        redaction=redaction,
     )

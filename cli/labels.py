@@ -51,6 +51,7 @@ def load(
     """
     from driftline.store.labels.loading import load_labels
     from driftline.store.labels.record import Fields
+    from driftline.store.redaction import load_redaction
 
     settings = _settings()
     if repeated_keys:
@@ -63,7 +64,9 @@ def load(
         def moved(_: int) -> None:
             bar.update(opened.position() - bar.pos)
 
-        report = load_labels(engine, settings, opened.records, fields, model, moved)
+        redaction = load_redaction()
+        records = map(redaction.label, opened.records) if redaction else opened.records
+        report = load_labels(engine, settings, records, fields, model, moved)
     _tell(report)
 
 

@@ -73,6 +73,7 @@ def proxy(
     from driftline.scorer.proxy.supervisor import proxy as run
     from driftline.scorer.settings import ScorerSettings
     from driftline.store.loader.settings import LoaderSettings
+    from driftline.store.redaction import load_redaction
     from driftline.store.settings import load_section
     from driftline.store.spool.settings import SpoolSettings
 
@@ -87,6 +88,7 @@ def proxy(
                 workers=workers,
                 base=base,
                 spool=load_section(SpoolSettings, "spool", {"durability": durability}),
+                redaction=load_redaction(),
                 loader=load_section(LoaderSettings if model_uri else UnknownModelLoaderSettings, "loader"),
                 # What the server behind serves changes when that is started again, not when an alias moves.
                 scorer=replace(load_section(ScorerSettings, "scorer", flags), registry_poll_seconds=0.0),

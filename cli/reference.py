@@ -65,6 +65,7 @@ def build(
     from driftline.monitor.training import reference as references
     from driftline.monitor.training import training_data
     from driftline.store.errors import ConfigurationError
+    from driftline.store.redaction import load_redaction
 
     if performance_data is not None and labels is None:
         raise ConfigurationError("--performance-data needs the column of labels: name it by --labels COLUMN")
@@ -86,6 +87,7 @@ def build(
             performance=context.performance,
             segments=context.segments,
             drift=context.drift,
+            redaction=load_redaction(),
             progress=bar.update,
         )
     click.echo(

@@ -124,6 +124,7 @@ def serve(
     from driftline.scorer.supervisor import ServeOptions
     from driftline.scorer.supervisor import serve as run
     from driftline.store.loader.settings import LoaderSettings
+    from driftline.store.redaction import load_redaction
     from driftline.store.settings import load_section
     from driftline.store.spool.settings import SpoolSettings
 
@@ -141,6 +142,7 @@ def serve(
                 base=base,
                 spool=load_section(SpoolSettings, "spool", {"durability": durability}),
                 loader=load_section(LoaderSettings, "loader"),
+                redaction=load_redaction(),
                 scorer=load_section(ScorerSettings, "scorer", scorer),
             )
         )

@@ -1,11 +1,13 @@
-"""``driftline store``: upgrade, status, verify, load, prune, export."""
+"""``driftline store``: upgrade, status, verify, load, prune, export, forget, backup, upkeep."""
 
 import sys
+from pathlib import Path
 
 import click
 
 from driftline.cli.base_options import base_options
 from driftline.cli.export import export
+from driftline.cli.forget import forget
 from driftline.cli.open_store import open_store
 from driftline.cli.progress import counted
 from driftline.cli.prune import prune
@@ -24,6 +26,7 @@ def store() -> None:
 
 
 store.add_command(export)
+store.add_command(forget)
 store.add_command(prune)
 store.add_command(status)
 
@@ -35,6 +38,51 @@ def upgrade(base: BaseSettings) -> None:
     engine = open_engine(base.store_url)
     migrate.upgrade(engine)
     click.echo(f"the store {engine.url.render_as_string(hide_password=True)} is ready")
+
+
+@store.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@base_options
+def backup(base: BaseSettings, file: Path) -> None:
+    """Copy a SQLite store to FILE while it is in use.
+
+    For PostgreSQL it says which `pg_dump` to type.
+    """
+    from driftline.store.backup import backup as copy
+
+    size = copy(open_store(base), file)
+    click.echo(f"{size} bytes copied to {file}; put it in the store's place while nothing runs to restore it")
+
+
+@store.command()
+@click.argument("model_uris", nargs=-1)
+@base_options
+def upkeep(base: BaseSettings, model_uris: tuple[str, ...]) -> None:
+    """Make the daily partitions of the next days, and the tables of models that are going to be served.
+
+    For PostgreSQL whose loader and monitor may make no tables: run it daily as their owner, and with the URI of a model
+    before it is served for the first time. Elsewhere this happens by itself.
+    """
+    from driftline.store.engine import writing
+    from driftline.store.partitions import DAYS_AHEAD, day_of, ensure_days
+    from driftline.store.prediction_tables import ensure_model_version
+    from driftline.store.records import now_us
+    from driftline.store.redaction import load_redaction
+
+    engine = open_store(base)
+    redaction = load_redaction()
+    for uri in model_uris:
+        from driftline.monitor.mlflow_link import MlflowLink
+
+        identity = MlflowLink().resolve(uri)
+        with writing(engine) as connection:
+            version = ensure_model_version(connection, redaction.identity(identity) if redaction else identity)
+        click.echo(f"{identity.name} version {identity.version} has its table {version.table.name}")
+    today = day_of(now_us())
+    ensure_days(engine, range(today - 1, today + DAYS_AHEAD + 1))
+    click.echo(
+        f"there are partitions for {DAYS_AHEAD} days" if engine.dialect.name == "postgresql" else "nothing to do"
+    )
 
 
 @store.command()

@@ -17,6 +17,7 @@ from driftline.scorer.proxy.settings import ProxySettings
 from driftline.scorer.settings import ScorerSettings
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.loader.settings import LoaderSettings
+from driftline.store.redaction import RedactionSettings
 from driftline.store.retention.settings import RetentionSettings
 from driftline.store.segments.settings import SegmentSettings
 from driftline.store.settings import SECTIONS, BaseSettings
@@ -29,6 +30,7 @@ CLASSES: dict[str, type] = {
     "loader": LoaderSettings,
     "retention": RetentionSettings,
     "labels": LabelSettings,
+    "redaction": RedactionSettings,
     "scorer": ScorerSettings,
     "proxy": ProxySettings,
     "monitor": MonitorSettings,

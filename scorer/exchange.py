@@ -16,6 +16,7 @@ import time
 from driftline.scorer.answers import answer_rows, rejection
 from driftline.scorer.asgi_types import Headers, Message, Receive, Scope, Send
 from driftline.scorer.door import Refusal
+from driftline.scorer.redacted_bodies import Bodies, kept_bodies
 from driftline.scorer.request_count import RequestCount
 from driftline.scorer.scored import Scored
 from driftline.scorer.served_model import ServedModel
@@ -186,6 +187,9 @@ class Exchange:
     async def _record(self, status: int, body: bytes) -> None:
         scored = self._scored
         typed_rows = scored.typed_rows if scored and status == 200 else None
+        kept = Bodies(self._content_type, b"".join(self._request) if typed_rows is None else typed_rows, body)
+        if self._served.redacted is not None:
+            kept = await kept_bodies(self._served.redacted, status, kept)
 
         def make() -> Invocation:
             return Invocation(
@@ -194,10 +198,10 @@ class Exchange:
                 status=status,
                 arm=self._served.arm,
                 latency_us=(time.perf_counter_ns() - self._begin_ns) // 1000,
-                content_type=self._content_type[:_STORED_HEADER_BYTES],
+                content_type=kept.content_type[:_STORED_HEADER_BYTES],
                 client_request_id=self._client_request_id[:_STORED_HEADER_BYTES],
-                request=b"".join(self._request) if typed_rows is None else typed_rows,
-                response=b"" if self._method == "HEAD" else body,
+                request=kept.request,
+                response=b"" if self._method == "HEAD" else kept.response,
                 parse_us=scored.parse_us if scored else 0,
                 predict_us=scored.predict_us if scored else 0,
                 encode_us=scored.encode_us if scored else 0,

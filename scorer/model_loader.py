@@ -12,11 +12,13 @@ from driftline.scorer.asgi_types import Headers
 from driftline.scorer.orders import ModelOrder
 from driftline.scorer.patient_spool import PatientSpool
 from driftline.scorer.prediction_pool import PredictionPool
+from driftline.scorer.redacted_bodies import RedactedBodies
 from driftline.scorer.served_model import ServedModel
 from driftline.scorer.tally import Tally, TallySheet
 from driftline.scorer.tee import Tee
 from driftline.store.prediction_columns import prediction_columns
 from driftline.store.records import Arm, ModelIdentity
+from driftline.store.redaction import Redaction
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.typed_payload import TypedLayout
 
@@ -31,7 +33,9 @@ class ModelLoader:
         settings: of the spool.
         durable_wait_seconds: bound of an answer's wait for the medium under ``durability = "power"``.
         version_headers: whether answers name arm and version.
-        typed_rows: whether requests that the fast path has parsed may be recorded without their bodies.
+        typed_rows: whether requests that the fast path has parsed may be recorded without their bodies; never where
+            columns are redacted.
+        redaction: what must not be kept.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class ModelLoader:
         durable_wait_seconds: float,
         version_headers: bool,
         typed_rows: bool,
+        redaction: Redaction | None = None,
     ) -> None:
         self._pool = pool
         self._shadow_pool = shadow_pool
@@ -50,7 +55,8 @@ class ModelLoader:
         self._settings = settings
         self._wait = durable_wait_seconds if settings.durability == "power" else None
         self._version_headers = version_headers
-        self._typed_rows = typed_rows
+        self._typed_rows = typed_rows and redaction is None
+        self._redaction = redaction
         self._spool: PatientSpool | None = None
         self._tallies: dict[Path, Tally] = {}
 
@@ -71,6 +77,7 @@ class ModelLoader:
             tally,
             headers,
             self._typed_layout(order.identity),
+            RedactedBodies(self._redaction, order.identity) if self._redaction else None,
         )
 
     def _typed_layout(self, identity: ModelIdentity) -> TypedLayout | None:
@@ -86,7 +93,8 @@ class ModelLoader:
     def _tee(self, identity: ModelIdentity, tally: Tally) -> Tee:
         if self._spool is None:
             self._spool = PatientSpool.open(self._spool_folder, self._settings)
-        return Tee(self._spool, identity, tally, self._wait)
+        recorded = self._redaction.identity(identity) if self._redaction else identity
+        return Tee(self._spool, recorded, tally, self._wait)
 
 
 def version_headers(order: ModelOrder) -> Headers:

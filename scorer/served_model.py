@@ -8,6 +8,7 @@ from typing import Self
 from driftline.scorer.asgi_types import ASGIApp, Headers
 from driftline.scorer.prediction_pool import PredictionPool
 from driftline.scorer.predictor import Predictor
+from driftline.scorer.redacted_bodies import RedactedBodies
 from driftline.scorer.tally import Tally
 from driftline.scorer.tee import Tee
 from driftline.scorer.time_limit import TimeLimit
@@ -28,6 +29,7 @@ class ServedModel:
         pool: where its predictions run.
         timeout_seconds: how long a request may take, as MLflow's application holds it.
         headers: what its answers say of it.
+        redacted: makes bodies such as may be recorded; None where all may be.
         time_limit: that of ``timeout_seconds``, for the event loop that answers.
     """
 
@@ -40,6 +42,7 @@ class ServedModel:
     pool: PredictionPool
     timeout_seconds: float
     headers: Headers = ()
+    redacted: RedactedBodies | None = None
     time_limit: TimeLimit = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,6 +58,7 @@ class ServedModel:
         tally: Tally,
         headers: Headers = (),
         typed_layout: TypedLayout | None = None,
+        redacted: RedactedBodies | None = None,
     ) -> Self:
         """Load the model in the folder ``path`` as MLflow's server does, and only then open its tee.
 
@@ -71,4 +75,4 @@ class ServedModel:
         app = scoring_server.init(model)
         predictor = Predictor.for_model(model, pool, tally, typed_layout)
         timeout = MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.get()
-        return cls(arm, model, app, predictor, open_tee(), tally, pool, timeout, headers)
+        return cls(arm, model, app, predictor, open_tee(), tally, pool, timeout, headers, redacted)

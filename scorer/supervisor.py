@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,11 @@ from driftline.scorer.version_book import VersionBook
 from driftline.scorer.worker import STARTUP_FAILURE, WorkerOrder
 from driftline.store.engine import open_engine
 from driftline.store.errors import StoreUnreachable
+from driftline.store.events import Event
 from driftline.store.loader.settings import LoaderSettings
 from driftline.store.migrate import prepare
 from driftline.store.records import Arm
+from driftline.store.redaction import Redaction
 from driftline.store.settings import BaseSettings
 from driftline.store.spool.settings import SpoolSettings
 
@@ -74,6 +76,7 @@ class ServerOptions:
     workers: int
     base: BaseSettings
     spool: SpoolSettings
+    redaction: Redaction | None
     loader: LoaderSettings
     scorer: ScorerSettings
 
@@ -223,9 +226,14 @@ def _follow_registry(
 ) -> RegistryWatch:
     poll_seconds = options.scorer.registry_poll_seconds
     events = EventLog(options.base.spool_folder)
-    rollouts = [
-        Rollout(arm, uri, sources[arm], book, events.leave, 2 * poll_seconds, fetch) for arm, uri in uris.items()
-    ]
+    redaction = options.redaction
+
+    def tell(event: Event) -> None:
+        """Leave an event of the model as the spool knows it."""
+        known = event.identity and (redaction.identity(event.identity) if redaction else event.identity)
+        events.leave(replace(event, identity=known))
+
+    rollouts = [Rollout(arm, uri, sources[arm], book, tell, 2 * poll_seconds, fetch) for arm, uri in uris.items()]
     return RegistryWatch(rollouts, board, reports, events, poll_seconds)
 
 

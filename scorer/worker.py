@@ -36,6 +36,7 @@ from driftline.scorer.tied_process import tie_to_parent
 from driftline.store.errors import DriftlineError
 from driftline.store.loader.settings import LoaderSettings
 from driftline.store.records import Arm, now_us
+from driftline.store.redaction import load_redaction
 from driftline.store.settings import load_section
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.typed_payload import bodies_may_be_left_out
@@ -122,6 +123,7 @@ def _load(worker: WorkerOrder) -> ScoringLayer:
         worker.durable_wait_seconds,
         settings.version_headers,
         bodies_may_be_left_out(load_section(LoaderSettings, "loader").raw_bodies),
+        load_redaction(),
     )
     board = OrderBoard.attach(worker.board_path)
     serving = board.read().proven

@@ -46,6 +46,8 @@ def next_step(error: Exception) -> str:
     """Return what to do about store trouble."""
     if sqlstate(error) in ("42P01", "42703"):
         return "run `driftline store upgrade`"
+    if sqlstate(error) == "42501":  # of a role that may not make tables, or may not do this
+        return "run `driftline store upkeep MODEL_URI` as the owner of the tables, see docs/security.md"
     text = str(original_error(error))
     found = (step for said, step in _STEPS if re.search(said, text, re.IGNORECASE))
     return next(found, "start the database or correct DRIFTLINE_STORE")

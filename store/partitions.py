@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from driftline.store import schema
 
@@ -24,6 +24,7 @@ DAYS_AHEAD = 14
 DAYS_BACK = 90  # a backlog older than this is loaded into DEFAULT
 _PATIENCE_SECONDS = 5
 _LOCK_NOT_AVAILABLE = "55P03"
+_INSUFFICIENT_PRIVILEGE = "42501"
 _LOCK = 0x6472_6966_746C_0003
 
 
@@ -51,8 +52,12 @@ def ensure_days(engine: Engine, days: Iterable[int]) -> None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
                 if (table, day) in _missing(connection, [day]):
                     _make(connection, table, day)
-        except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+        except DBAPIError as error:
+            state = getattr(error.orig, "sqlstate", None)
+            if state == _INSUFFICIENT_PRIVILEGE:  # the owner makes them, and without them rows lie in DEFAULT
+                _log.warning("partitions are not made by this role: run `driftline store upkeep` daily as their owner")
+                return
+            if state != _LOCK_NOT_AVAILABLE:
                 raise
             _log.warning("partition %s is not made yet: another session uses the table", partition_name(table, day))
 

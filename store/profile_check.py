@@ -32,15 +32,24 @@ class ProfileCheck:
 
 
 def check_profiles(
-    connection: Connection, version: ModelVersion, reference_id: int, reference: Reference, start_us: int
+    connection: Connection,
+    version: ModelVersion,
+    reference_id: int,
+    reference: Reference,
+    start_us: int,
+    partial: frozenset[int] = frozenset(),
 ) -> ProfileCheck:
-    """Compare from ``start_us`` on, a day's start; memory holds the bytes of a day and the profiles of an hour."""
+    """Compare from ``start_us`` on, a day's start; memory holds the bytes of a day and the profiles of an hour.
+
+    Args:
+        partial: days of which rows were forgotten: what is there is not what was profiled, so they are left out.
+    """
     t = schema.profile.c
     mine = (t.model_version_id == version.id) & (t.reference_id == reference_id) & (t.bucket_start >= start_us)
     profiled = connection.scalars(select(t.bucket_start // DAY_US).where(mine).distinct())
     days = {*profiled, *(day for day in stored_days(connection, _END_OF_TIME) if day * DAY_US >= start_us)}
     check = ProfileCheck()
-    for day in sorted(days):
+    for day in sorted(days - partial):
         query = select(t.arm, t.bucket_start, t.span_seconds, t.writer != ROLL_UP, t.row_count, t.counts)
         inside = mine & (t.bucket_start >= day * DAY_US) & (t.bucket_start < (day + 1) * DAY_US)
         buckets = [Bucket(*row) for row in connection.execute(query.where(inside))]

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from driftline.store.errors import ConfigurationError
 
 SECTIONS = (
-    "spool", "loader", "retention", "labels", "scorer", "proxy", "monitor", "report", "drift", "segments",
+    "spool", "loader", "retention", "labels", "redaction", "scorer", "proxy", "monitor", "report", "drift", "segments",
     "quality", "multivariate", "performance",
 )  # fmt: skip
 _TOP_LEVEL = ("home", "store", "config")

@@ -14,7 +14,7 @@ from driftline.store.profile_check import check_profiles
 from driftline.store.reads import count_rows, model_versions
 from driftline.store.references import newest_reference
 from driftline.store.retention.days import whole_days
-from driftline.store.retention.ledger import complete_from, pruned_so_far
+from driftline.store.retention.ledger import complete_from, forgotten_days, forgotten_letters, pruned_so_far
 from driftline.store.segments.check import check_segments
 
 
@@ -47,10 +47,12 @@ def _records(connection: Connection) -> Check:
     invocations = _count(connection, select(func.count()).select_from(schema.invocation))
     letters = _count(connection, select(func.count()).select_from(schema.dead_letter))
     pruned = pruned_so_far(connection)
+    forgotten = forgotten_letters(connection)
     gone = pruned.invocations + pruned.dead_letters
     detail = f"{stored} records stored by the spools' positions, {invocations} invocations, {letters} dead letters"
     detail += f", {gone} pruned" if gone else ""
-    return Check("records", stored == invocations + letters + gone, detail)
+    detail += f", {forgotten} dead letters forgotten" if forgotten else ""
+    return Check("records", stored == invocations + letters + gone + forgotten, detail)
 
 
 def _rows(connection: Connection, version: ModelVersion) -> Check:
@@ -63,13 +65,17 @@ def _rows(connection: Connection, version: ModelVersion) -> Check:
 
 
 def _profiles(connection: Connection, version: ModelVersion, reference_id: int, reference: Reference) -> Check:
-    found = check_profiles(connection, version, reference_id, reference, complete_from(connection))
+    partial = forgotten_days(connection, version.id)
+    found = check_profiles(connection, version, reference_id, reference, complete_from(connection), partial)
     detail = f"{found.counted} rows in profiles, {found.recomputed} recomputed, {found.differing} profiles differ"
+    detail += f"; left out: {len(partial)} days of which rows were forgotten" if partial else ""
     return Check(f"profiles of {version.name} {version.version}", found.agrees, detail)
 
 
 def _segments(connection: Connection, version: ModelVersion, in_force: tuple[int, Reference]) -> Check:
-    found = check_segments(connection, version, in_force, complete_from(connection))
+    found = check_segments(
+        connection, version, in_force, complete_from(connection), forgotten_days(connection, version.id)
+    )
     detail = f"{found.counted} rows in segments, {found.recomputed} recomputed, {found.differing} profiles differ"
     detail += f", {found.waiting} hours to be counted anew" if found.waiting else ""
     return Check(f"segments of {version.name} {version.version}", not found.differing, detail)

@@ -29,6 +29,7 @@ from driftline.store.engine import writing
 from driftline.store.errors import DriftlineError
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.records import MICROSECONDS, now_us
+from driftline.store.redaction import Redaction
 from driftline.store.retention.settings import RetentionSettings
 from driftline.store.segments.settings import SegmentSettings
 
@@ -54,6 +55,7 @@ class JobContext:
     multivariate: MultivariateSettings = field(default_factory=MultivariateSettings)
     performance: PerformanceSettings = field(default_factory=PerformanceSettings)
     segments: SegmentSettings = field(default_factory=SegmentSettings)
+    redaction: Redaction | None = None
     link: MlflowLink = field(default_factory=MlflowLink)
     clock: Callable[[], int] = now_us
 

@@ -23,6 +23,7 @@ from driftline.monitor.performance.reference_performance import measure
 from driftline.monitor.performance.settings import PerformanceSettings
 from driftline.monitor.performance.task import TaskUnclear
 from driftline.monitor.training.importance import Importances, given_importances, measured_importances
+from driftline.monitor.training.redacted_training import redacted_training
 from driftline.monitor.training.reference_sample import SAMPLE_FILE, draw_sample, keep_sample, write_sample
 from driftline.monitor.training.segmented import with_segments
 from driftline.monitor.watch import WatchedVersion
@@ -34,6 +35,7 @@ from driftline.store.prediction_columns import ColumnType, PredictionColumn, pre
 from driftline.store.prediction_tables import ensure_model_version
 from driftline.store.profile.reference import Reference, build_reference
 from driftline.store.records import ModelIdentity, now_us
+from driftline.store.redaction import Redaction, load_redaction
 from driftline.store.references import newest_reference
 from driftline.store.segments.settings import SegmentSettings
 
@@ -81,6 +83,7 @@ def build(
     performance: PerformanceSettings | None = None,
     segments: SegmentSettings | None = None,
     drift: DriftSettings | None = None,
+    redaction: Redaction | None = None,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> BuiltReference:
     """Reduce training rows to the reference of a model.
@@ -100,6 +103,7 @@ def build(
         performance: what outputs and labels mean, where they do not say so themselves.
         segments: by which columns training rows are told apart too; by none when absent.
         drift: settings of the judgement, which segments are prepared for; the defaults when absent.
+        redaction: the reference and its sample then have the columns that the scorer records, hashed with the same key.
         progress: called with the number of rows that the model has answered since the last call.
 
     Raises:
@@ -126,13 +130,18 @@ def build(
     else:
         data |= _answers(identity, model, features, outputs, progress)
         said = f"the model's answers to the {len(frame)} rows"
-    reference = calibrate(build_reference(columns, data, source=source, made_at_us=now_us()))
-    if relied_on is not None:
-        reference = replace(reference, importances=relied_on.shares, importances_from=relied_on.source)
     measured = Labelled(data, truth, f"{len(frame)} training rows")
     if held_out is not None:
         measured = _held_out(link, identity, held_out, labels, columns)
     found, unclear = _performance(identity, outputs, measured, performance or PerformanceSettings())
+    if redaction is not None:
+        identity, columns, data = redacted_training(redaction, identity, columns, data)
+        inputs = [c for c in columns if c.side == "input"]
+    reference = calibrate(build_reference(columns, data, source=source, made_at_us=now_us()))
+    if relied_on is not None:
+        kept = {c.column_name for c in columns} | {c.name for c in columns}
+        shares = {name: share for name, share in relied_on.shares.items() if name in kept}
+        reference = replace(reference, importances=shares, importances_from=relied_on.source)
     wanted = segments.columns_of(identity.name, [c.name for c in inputs])
     reference = with_segments(reference, wanted, segments.max_values, data, len(frame), drift or DriftSettings())
     return BuiltReference(identity, replace(reference, performance=found), draw_sample(data), said, unclear)
@@ -231,6 +240,7 @@ def log_reference(
         importances=importances,
         held_out=held_out,
         segments=SegmentSettings(columns=tuple(segments)),
+        redaction=load_redaction(),
     )
     place = publish(link, built)
     assert place is not None  # there is a run

@@ -33,6 +33,7 @@ class LabelDoor:
     def __init__(self, context: JobContext) -> None:
         self._context = context
         self._settings = context.labels
+        self._redaction = context.redaction
 
     async def post(self, request: Request) -> Response:
         """Load the body's labels; answer how many met which fate."""
@@ -66,6 +67,7 @@ class LabelDoor:
                         key=query.get("key_column", settings.key_column_of(model)))  # fmt: skip
         try:
             records = READERS[kind](body, fields.label)
+            records = map(self._redaction.label, records) if self._redaction else records
             report = load_labels(self._context.engine, settings, records, fields, model)
         except (UnreadableLabels, ConfigurationError) as error:
             return _refusal(400, str(error))

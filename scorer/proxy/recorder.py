@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from driftline.scorer.answers import answer_rows, rejection
 from driftline.scorer.asgi_types import Headers, Scope
 from driftline.scorer.proxy.faults import UpstreamError
+from driftline.scorer.redacted_bodies import Bodies, RedactedBodies, kept_bodies
 from driftline.scorer.request_count import RequestCount
 from driftline.scorer.tally import Tally
 from driftline.scorer.tee import Tee
@@ -30,12 +31,14 @@ class ProxiedModel:
     Attributes:
         headers: what answers say of it.
         kept_body_bytes: of a larger body nothing is kept.
+        redacted: makes bodies such as may be recorded; None where all may be.
     """
 
     tee: Tee
     tally: Tally
     headers: Headers
     kept_body_bytes: int
+    redacted: RedactedBodies | None = None
 
 
 class BodyCopy:
@@ -120,6 +123,9 @@ class Recorder(Counter):
         begin = time.perf_counter_ns()
         answer = self._response.whole()
 
+        asked = self._request.whole() if request_whole else b""
+        kept = await kept_bodies(self._model.redacted, status, Bodies(self._content_type, asked, answer))
+
         def make() -> Invocation:
             return Invocation(
                 id=self._id,
@@ -127,10 +133,10 @@ class Recorder(Counter):
                 status=status,
                 arm=Arm.CHAMPION,
                 latency_us=(begin - self._begin_ns) // 1000,
-                content_type=self._content_type[:_STORED_HEADER_BYTES],
+                content_type=kept.content_type[:_STORED_HEADER_BYTES],
                 client_request_id=self._client_request_id[:_STORED_HEADER_BYTES],
-                request=self._request.whole() if request_whole else b"",
-                response=b"" if self._is_head else answer,
+                request=kept.request,
+                response=b"" if self._is_head else kept.response,
             )
 
         seq = tee.record(make)

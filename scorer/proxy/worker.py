@@ -13,6 +13,7 @@ from driftline.scorer.proxy.layer import ProxyLayer
 from driftline.scorer.proxy.recorder import ProxiedModel
 from driftline.scorer.proxy.settings import ProxySettings
 from driftline.scorer.proxy.upstream import Upstream
+from driftline.scorer.redacted_bodies import RedactedBodies
 from driftline.scorer.route_aliases import RouteAliases
 from driftline.scorer.settings import ScorerSettings
 from driftline.scorer.stderr_log import log_to_stderr
@@ -22,6 +23,7 @@ from driftline.scorer.tied_process import tie_to_parent
 from driftline.scorer.worker import STARTUP_FAILURE, WorkerOrder
 from driftline.store.errors import DriftlineError
 from driftline.store.records import Arm, now_us
+from driftline.store.redaction import load_redaction
 from driftline.store.settings import load_section
 from driftline.store.spool.settings import SpoolSettings
 
@@ -44,10 +46,13 @@ def _load(worker: WorkerOrder) -> ASGIApp:
     order = OrderBoard.attach(worker.board_path).read().proven[Arm.CHAMPION]
     tally = TallySheet.attach(order.tally_path).claim()
     wait = worker.durable_wait_seconds if spool.durability == "power" else None
-    tee = Tee(PatientSpool.open(worker.spool_folder, spool), order.identity, tally, wait)
+    redaction = load_redaction()
+    identity = redaction.identity(order.identity) if redaction else order.identity
+    tee = Tee(PatientSpool.open(worker.spool_folder, spool), identity, tally, wait)
     headers = version_headers(order) if settings.version_headers and _is_known(order) else ()
     tally.loaded(now_us(), 0)
-    model = ProxiedModel(tee, tally, headers, proxy.kept_body_bytes)
+    redacted = RedactedBodies(redaction, order.identity) if redaction else None
+    model = ProxiedModel(tee, tally, headers, proxy.kept_body_bytes, redacted)
     layer = ProxyLayer(model, Upstream(proxy), Door.open(settings, proxy.max_body_bytes))
     return RouteAliases.parse(settings.aliases).over(layer)
 

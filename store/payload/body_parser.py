@@ -28,6 +28,7 @@ from driftline.store.records import Invocation, ModelIdentity
 
 __all__ = ["BodyParser", "ParsedBatch", "parse_batch"]
 
+WITHHELD = b'{"withheld": true}'  # the answer of an invocation whose bodies were not to be kept
 _JSON = b"application/json"
 _NO_BODY = "without a body: it had none, or one larger than a proxy keeps"
 _TEMPLATES = 8  # kinds of bodies in a batch that are looked for
@@ -74,6 +75,8 @@ class BodyParser:
             if not 200 <= status < 300:
                 if code := _error_code(responses[i]):
                     codes[i] = code
+            elif responses[i] == WITHHELD:
+                errors[i] = "withheld: its values could not be told apart, and columns of the model are redacted"
             elif not (requests[i] and responses[i]):
                 errors[i] = _NO_BODY
             else:

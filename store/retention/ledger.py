@@ -1,9 +1,10 @@
-"""What retention has taken away, counted in the transaction that took it.
+"""What retention has taken away and what was forgotten, counted in the transaction that took it.
 
 Invariants
 ----------
 - What the spools' positions count as stored is there or counted here.
-- Rows of days from ``complete_from`` on are all there: profiles can be recomputed from them.
+- Rows of days from ``complete_from`` on are all there but those of ``forgotten_days``: profiles can be recomputed from
+  them.
 """
 
 from dataclasses import dataclass
@@ -61,3 +62,31 @@ def complete_from(connection: Connection) -> int:
     """
     newest = connection.scalar(select(func.max(schema.pruned_day.c.day_start)))
     return 0 if newest is None else int(newest) + DAY_US
+
+
+def count_forgotten(
+    connection: Connection, day: int, model_version_id: int, rows: int, dead_letters: int, at_us: int
+) -> None:
+    """Add to what was forgotten of a day and a model version; dead letters are of version 0."""
+    t = schema.forgotten_day
+    new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    counts = {"row_count": rows, "dead_letters": dead_letters}
+    key = {"day_start": day * DAY_US, "model_version_id": model_version_id}
+    added = {name: t.c[name] + count for name, count in counts.items()}
+    connection.execute(
+        new(t)
+        .values(**key, **counts, forgotten_at=at_us)
+        .on_conflict_do_update(index_elements=list(key), set_={**added, "forgotten_at": at_us})
+    )
+
+
+def forgotten_letters(connection: Connection) -> int:
+    """Return how many dead letters were ever forgotten."""
+    return int(connection.scalar(select(func.coalesce(func.sum(schema.forgotten_day.c.dead_letters), 0))) or 0)
+
+
+def forgotten_days(connection: Connection, model_version_id: int) -> frozenset[int]:
+    """Return the days of which rows of a version were forgotten; their profiles count these rows still."""
+    t = schema.forgotten_day.c
+    query = select(t.day_start).where((t.model_version_id == model_version_id) & (t.row_count > 0))
+    return frozenset(int(start) // DAY_US for start in connection.scalars(query))

@@ -5,7 +5,7 @@ Prediction tables are made at run time, one per model and signature (``predictio
 """
 
 from driftline.store.schema.base import metadata
-from driftline.store.schema.capture import dead_letter, pruned_day, spool, spool_gap, spool_position
+from driftline.store.schema.capture import dead_letter, forgotten_day, pruned_day, spool, spool_gap, spool_position
 from driftline.store.schema.models import model_version, prediction_table, reference
 from driftline.store.schema.results import (
     drift_episode,
@@ -29,6 +29,7 @@ __all__ = [
     "drift_history",
     "drift_result",
     "event",
+    "forgotten_day",
     "invocation",
     "job_run",
     "label",

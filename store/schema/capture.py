@@ -1,4 +1,4 @@
-"""The accounts of the way from a spool to the store, and of what retention took."""
+"""The accounts of the way from a spool to the store, and of what retention took and was forgotten."""
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
@@ -62,4 +62,14 @@ pruned_day = Table(
     Column("row_count", Identity, nullable=False),  # of prediction tables
     Column("dead_letters", Identity, nullable=False),
     Column("pruned_at", Timestamp, nullable=False),
+)
+
+forgotten_day = Table(
+    "forgotten_day",
+    metadata,
+    Column("day_start", Timestamp, primary_key=True, autoincrement=False),
+    Column("model_version_id", Identity, primary_key=True, autoincrement=False),  # 0: of dead letters, which have none
+    Column("row_count", Identity, nullable=False),  # of prediction tables
+    Column("dead_letters", Identity, nullable=False),
+    Column("forgotten_at", Timestamp, nullable=False),
 )

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 
 from driftline.store import schema
 from driftline.store.errors import ProfileCorrupt
+from driftline.store.partitions import day_of
 from driftline.store.prediction_tables import ModelVersion
 from driftline.store.profile.profile import Profile
 from driftline.store.profile_levels import HOUR_US
@@ -25,14 +26,26 @@ class SegmentCheck:
     waiting: int = 0
 
 
-def check_segments(connection: Connection, version: ModelVersion, in_force: InForce, start_us: int) -> SegmentCheck:
-    """Compare the hours from ``start_us`` on; memory holds the profiles of an hour, twice."""
+def check_segments(
+    connection: Connection,
+    version: ModelVersion,
+    in_force: InForce,
+    start_us: int,
+    partial: frozenset[int] = frozenset(),
+) -> SegmentCheck:
+    """Compare the hours from ``start_us`` on; memory holds the profiles of an hour, twice.
+
+    Args:
+        partial: days of which rows were forgotten; they are left out.
+    """
     reference_id, reference = in_force
     columns = [segmented.column for segmented in reference.segments]
     t, check = schema.segment_profile.c, SegmentCheck()
     mine = (t.model_version_id == version.id) & (t.reference_id == reference_id) & (t.hour_start >= start_us)
     mine &= t.spec.in_([column.spec for column in columns])
     for hour in connection.scalars(select(t.hour_start).where(mine).distinct().order_by(t.hour_start)).all():
+        if day_of(hour) in partial:
+            continue
         query = select(t.spec, t.arm, t.segment, t.row_count, t.counts).where(mine & (t.hour_start == hour))
         stored = {(spec, arm, segment): rest for spec, arm, segment, *rest in connection.execute(query)}
         counted = [column for column in columns if any(spec == column.spec for spec, _, _ in stored)]

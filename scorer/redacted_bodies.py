@@ -1,0 +1,222 @@
+"""The bodies of an exchange as they may be recorded, where columns are redacted.
+
+Invariants
+----------
+- What is returned holds no value of a redacted column. Where a body cannot be read with certainty it is withheld: the
+  invocation stays, with ``WITHHELD`` as its answer.
+- Of an answer that is no success neither body is kept, but the error code: MLflow's errors repeat the request, and a
+  request that was refused need not have its values where its columns say.
+- Columns that the signature does not have are not kept: nobody said what they are.
+"""
+
+import asyncio
+import csv
+import io
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from driftline.store.payload.body_parser import WITHHELD
+from driftline.store.payload.parsed_batch import loads
+from driftline.store.records import ModelIdentity
+from driftline.store.redaction import DROPPED, Redaction, cell_text
+
+_JSON, _CSV, _PARQUET = b"application/json", b"text/csv", b"application/vnd.apache.parquet"
+_TYPES = (_JSON, _CSV, _PARQUET, b"application/x-parquet")
+_ERROR_CODE = re.compile(r"[A-Z][A-Z_]{2,60}")
+_LARGE_BYTES = 1 << 16
+_LEAST_ECHO = 4  # shorter values stand in any answer
+
+
+class Bodies(NamedTuple):
+    """What is recorded of an exchange."""
+
+    content_type: bytes
+    request: bytes
+    response: bytes
+
+
+async def kept_bodies(redacted: "RedactedBodies | None", status: int, came: Bodies) -> Bodies:
+    """Return what may be recorded; large bodies are redacted on another thread, as that takes milliseconds."""
+    if redacted is None:
+        return came
+    if 200 <= status < 300 and len(came.request) + len(came.response) > _LARGE_BYTES:
+        return await asyncio.to_thread(redacted.of, status, *came)
+    return redacted.of(status, *came)
+
+
+class _Uncertain(Exception):
+    """A body is in no form in which every value's column is known."""
+
+
+class RedactedBodies:
+    """Redacts the exchanges of one model.
+
+    Args:
+        identity: the model as MLflow knows it.
+    """
+
+    def __init__(self, redaction: Redaction, identity: ModelIdentity) -> None:
+        self._redaction = redaction
+        schema = (identity.signature or {}).get("inputs")
+        specs = orjson.loads(schema) if schema else []
+        names = [spec.get("name") for spec in specs]
+        self._known = frozenset(names) if specs and None not in names else None
+
+    def of(self, status: int, content_type: bytes, request: bytes, response: bytes) -> Bodies:
+        """Return what may be recorded of an exchange; never raises for what a body holds."""
+        mime = content_type.partition(b";")[0].strip().lower()
+        if not 200 <= status < 300:
+            return Bodies(mime if mime in _TYPES else b"", b"", _error(response))
+        try:
+            secrets: list[list[str]] = []
+            kept = self._request(mime, request, secrets)
+            return Bodies(mime, kept, self._response(response, secrets))
+        except Exception:  # whatever a parser raises: what it did not read is not kept
+            return Bodies(mime if mime in _TYPES else b"", b"", WITHHELD)
+
+    def _request(self, mime: bytes, body: bytes, secrets: list[list[str]]) -> bytes:
+        if mime == _JSON:
+            document = loads(body)
+            if not isinstance(document, dict):
+                raise _Uncertain
+            return _dumps({key: self._part(key, part, secrets) for key, part in document.items()})
+        if mime == _CSV:
+            return self._csv(body.decode("utf-8-sig"), secrets)
+        return self._parquet(body, secrets)
+
+    def _part(self, key: str, part: Any, secrets: list[list[str]]) -> Any:
+        """Return one of the top level's values; which of them are known is MLflow's contract."""
+        if key == "dataframe_split":
+            return self._split(part, secrets)
+        if key in ("dataframe_records", "instances") or (key == "inputs" and isinstance(part, list)):
+            if not isinstance(part, list) or not all(isinstance(record, dict) for record in part):
+                raise _Uncertain
+            secrets += [self._secrets(record.items()) for record in part]
+            return [self._record(record) for record in part]
+        if key == "inputs" and isinstance(part, dict):
+            rows = max((len(cells) for cells in part.values() if isinstance(cells, list)), default=1)
+            listed = {name: cells if isinstance(cells, list) else [cells] * rows for name, cells in part.items()}
+            found = self._columns(list(listed), [listed[name] for name in listed], secrets)
+            return dict(found)
+        if key in ("params", "signature_name"):
+            return self._redaction.nested(part)
+        raise _Uncertain
+
+    def _split(self, split: Any, secrets: list[list[str]]) -> dict[str, Any]:
+        columns, rows = split["columns"], split["data"]
+        if set(split) - {"columns", "data", "index"} or not all(isinstance(name, str) for name in columns):
+            raise _Uncertain
+        if any(len(row) != len(columns) for row in rows):
+            raise _Uncertain
+        cells = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in columns]
+        found = self._columns(columns, cells, secrets)
+        data = [list(row) for row in zip(*(cells for _, cells in found), strict=True)] if found else [[] for _ in rows]
+        return {"columns": [name for name, _ in found], "data": data}
+
+    def _csv(self, text: str, secrets: list[list[str]]) -> bytes:
+        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+        header, rows = lines[0], lines[1:]
+        named = self._redaction.methods.keys() & set(header)
+        if any(len(row) != len(header) for row in rows) or (self._known is None and not named):
+            raise _Uncertain
+        if self._known is not None and not self._known & set(header):  # then the first line may be a row
+            raise _Uncertain
+        cells: list[list[Any]] = [[cell or None for cell in column] for column in zip(*rows, strict=True)]
+        found = self._columns(header, cells or [[] for _ in header], secrets)
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow([name for name, _ in found])
+        writer.writerows(zip(*(cells for _, cells in found), strict=True))
+        return out.getvalue().encode()
+
+    def _parquet(self, body: bytes, secrets: list[list[str]]) -> bytes:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(pa.BufferReader(body))
+        kept = {}
+        columns = {name: table.column(i).to_pylist() for i, name in enumerate(table.column_names)}
+        for name, cells in self._columns(list(columns), list(columns.values()), secrets):
+            array = table.column(name)
+            kept[name] = array if name not in self._redaction.methods else pa.array(cells, pa.string())
+            if pa.types.is_nested(array.type):
+                kept[name] = pa.array(cells)
+        out = pa.BufferOutputStream()
+        pq.write_table(pa.table(kept), out)  # without the metadata of the first one, which may say anything
+        return bytes(out.getvalue())
+
+    def _columns(
+        self, names: Sequence[str], columns: Sequence[list[Any]], secrets: list[list[str]]
+    ) -> list[tuple[str, list[Any]]]:
+        """Return the columns that stay, and add the secrets of each row."""
+        named = [i for i, name in enumerate(names) if name in self._redaction.methods]
+        if named:
+            secrets += [self._secrets((names[i], columns[i][row]) for i in named) for row in range(len(columns[0]))]
+        found = [
+            (name, self._redaction.column(name, cells))
+            for name, cells in zip(names, columns, strict=True)
+            if self._known is None or name in self._known
+        ]
+        return [(name, cells) for name, cells in found if cells is not None]
+
+    def _record(self, record: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: cell
+            for name, value in record.items()
+            if (self._known is None or name in self._known)
+            and (cell := self._redaction.cell(name, value)) is not DROPPED
+        }
+
+    def _secrets(self, cells: Any) -> list[str]:
+        """Return the texts of a row's redacted values that an answer could be told to hold."""
+        texts = [cell_text(value) for name, value in cells if name in self._redaction.methods and value is not None]
+        return [text for text in texts if len(text) >= _LEAST_ECHO]
+
+    def _response(self, body: bytes, secrets: list[list[str]]) -> bytes:
+        document = loads(body)
+        if not isinstance(document, dict) or set(document) != {"predictions"}:
+            raise _Uncertain
+        found = self._redaction.nested(document["predictions"])
+        if any(secrets):
+            if isinstance(found, list) and len(found) == len(secrets):
+                found = [_without(each, row) for each, row in zip(found, secrets, strict=True)]
+            else:
+                found = _without(found, [text for row in secrets for text in row])
+        return _dumps({"predictions": found})
+
+
+def _without(value: Any, secrets: Sequence[str]) -> Any:
+    """Return an answer's value with what repeats a redacted one starred out."""
+    if isinstance(value, dict):
+        return {_without(key, secrets): _without(each, secrets) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without(each, secrets) for each in value]
+    if value is None or isinstance(value, bool):
+        return value
+    text = value if isinstance(value, str) else cell_text(value)
+    if not any(secret in text for secret in secrets):
+        return value
+    if not isinstance(value, str):
+        return None if text in secrets else value
+    for secret in secrets:
+        value = value.replace(secret, "***")
+    return value
+
+
+def _error(response: bytes) -> bytes:
+    try:
+        code = orjson.loads(response)["error_code"]
+    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
+        return b""
+    return orjson.dumps({"error_code": code}) if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else b""
+
+
+def _dumps(document: Any) -> bytes:
+    try:
+        return orjson.dumps(document)
+    except (TypeError, orjson.JSONEncodeError):
+        return json.dumps(document).encode()
