@@ -17,7 +17,7 @@ from driftline.alerts.objectives import PATH, Objectives, load_objectives
 
 FOLDER = Path(__file__).parent
 RULES = FOLDER / "driftline.rules.yml"
-PARTS = ("scorer", "capture", "monitor", "drift")
+PARTS = ("scorer", "capture", "monitor", "drift", "performance")
 GRAFANA, MONITOR = "http://localhost:3000", "http://localhost:9108"
 _HEAD = f"""\
 # Alerts of driftline, for Prometheus 2.42 or newer. Made from rules/ and objectives.toml by

@@ -17,6 +17,7 @@ COMMANDS = {
     "import": ("driftline.cli.imports:imports", "Load calls that another system captured."),
     "labels": ("driftline.cli.labels:labels", "Load what turned out to be true, and see what became of it."),
     "monitor": ("driftline.cli.monitor:monitor", "Run the scheduled jobs and expose their results."),
+    "performance": ("driftline.cli.performance:performance", "Show how well a model does on labelled rows."),
     "proxy": ("driftline.cli.proxy:proxy", "Stand in front of a server that stays, and keep every request."),
     "reference": ("driftline.cli.reference:reference", "Build a model's training reference."),
     "replay": ("driftline.cli.replay:replay", "Ask another version what it would have answered to captured requests."),

@@ -21,6 +21,7 @@ def model_dashboard() -> dashboard.Dashboard:
         "Does it answer, and how fast?": _answers(),
         "Which version answers?": _versions(),
         "Does it drift?": _drift(),
+        "Is it right?": _performance(),
     }
     return board(
         UID,
@@ -233,5 +234,59 @@ def _drift() -> list[Panel]:
             (f"{bins % CURRENT} - {bins % REFERENCE}", "{{output}} {{bin}}"),
             full=0.2,
             span=24,
+        ),
+    ]
+
+
+def _performance() -> list[Panel]:
+    by = "metric, estimated"
+    score = f"max by ({by}) (driftline_monitor_performance_score{{{VERSION}}})"
+    in_thresholds = (
+        f"max by ({by}) (driftline_monitor_performance_score{{{VERSION}}}"
+        f" / (driftline_monitor_performance_threshold{{{VERSION}}} != 0))"
+    )
+    delays = f"max by (until, quantile) (driftline_monitor_label_delay_seconds{{{MODEL}}})"
+    expected = f"max(driftline_monitor_labels_expected_delay_seconds{{{MODEL}}})"
+    return [
+        states(
+            "Worse than on its reference",
+            "By metric: worse than tolerance and chance explain. Estimated ones need no labels.",
+            (f"max by ({by}) (driftline_monitor_performance_breached{{{VERSION}}})", "{{metric}} {{estimated}}"),
+            {"0": ("as expected", "green"), "1": ("worse", "red")},
+            span=8,
+        ),
+        lines(
+            "Performance",
+            "Metrics on labelled rows, in the window that decided; estimated=true is without labels.",
+            "none",
+            (score, "{{metric}} estimated={{estimated}}"),
+            span=8,
+        ),
+        lines(
+            "Performance in its limits",
+            "Each metric by its limit: accuracy and the like should stay above 1, errors and losses below.",
+            "none",
+            (in_thresholds, "{{metric}} estimated={{estimated}}"),
+            (f"0 * {expected} + 1", "limit"),
+            limit_in="^limit",
+            span=8,
+        ),
+        lines(
+            "Labelled share of predictions",
+            "Of those that are older than labels are expected to take, and the share below which it is an alert.",
+            "percentunit",
+            (f"max(driftline_monitor_label_coverage_ratio{{{MODEL}}})", "labelled"),
+            (f"max(driftline_monitor_label_coverage_min_ratio{{{MODEL}}})", "limit"),
+            limit_in="^limit",
+            span=12,
+        ),
+        lines(
+            "How long labels take",
+            "From the request until the label became true (event) and until it came (arrival): median and 95 %.",
+            "s",
+            (delays, "{{until}} {{quantile}}"),
+            (expected, "expected"),
+            limit_in="^expected",
+            span=12,
         ),
     ]

@@ -21,10 +21,13 @@ from driftline.monitor.drift.episodes import Episode
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.metrics.bin_shares import BinReader, BinShares
 from driftline.monitor.multivariate.check import MultivariateDrift
+from driftline.monitor.performance.coverage import LabelCoverage
+from driftline.monitor.performance.verdict import JudgedMetric
 from driftline.monitor.quality.finding import QualityFinding
 from driftline.monitor.rows import results
 from driftline.monitor.rows.episode_rows import open_drift
 from driftline.monitor.rows.multivariate_rows import newest_check
+from driftline.monitor.rows.performance_rows import newest_coverage, newest_performance
 from driftline.monitor.rows.quality_rows import newest_findings
 from driftline.monitor.rows.results import JobClock
 from driftline.monitor.rows.segment_rows import newest_segments
@@ -32,11 +35,12 @@ from driftline.monitor.segments.parts import segment_names
 from driftline.monitor.watch import WatchedVersion, watched_versions
 from driftline.store import schema
 from driftline.store.labels.accounts import LabelAccounts, label_accounts
+from driftline.store.labels.settings import LabelSettings
 from driftline.store.records import MICROSECONDS
 
 log = logging.getLogger(__name__)
 _FRESH_SECONDS = 5.0
-CHECKS = ("drift", "segments", "quality", "multivariate", "report")
+CHECKS = ("drift", "segments", "quality", "multivariate", "performance", "report")
 STORE_CHECKS = ("labels", "rollup", "retention")  # about the whole store, no model
 
 
@@ -57,7 +61,9 @@ class VersionStatus:
         drift: rows of ``drift_result`` of the newest judgement, of the version's first arm; empty while there is none.
         open_drift: the episodes of the sides that are drifted, by side.
         bins: of the judged columns, where they are exported.
-        quality, multivariate: what their jobs found last, of the version's first arm.
+        quality, multivariate, performance: what their jobs found last, of the version's first arm.
+        estimated_performance: the same without labels, where a job estimates it.
+        coverage: of labels; None while the version has none.
         segments: rows of ``segment_result`` likewise, of the columns that are named now.
     """
 
@@ -71,6 +77,9 @@ class VersionStatus:
     quality: Sequence[QualityFinding] = ()
     multivariate: MultivariateDrift | None = None
     segments: Sequence[Row[Any]] = ()
+    performance: Sequence[JudgedMetric] = ()
+    estimated_performance: Sequence[JudgedMetric] = ()
+    coverage: LabelCoverage | None = None
 
     def judged(self, side: str) -> list[Row[Any]]:
         """The columns of one side that have a verdict."""
@@ -96,12 +105,13 @@ class VersionStatus:
 class Snapshot:
     """Everything at one moment; ``by_name`` has the version first that takes precedence.
 
-    ``clocks`` are those of the jobs that are about the whole store.
+    ``clocks`` are those of the jobs that are about the whole store; ``expected_labels`` is what is expected of labels.
     """
 
     versions: list[VersionStatus] = field(default_factory=list)
     clocks: dict[str, JobClock] = field(default_factory=dict)
     labels: LabelAccounts = field(default_factory=LabelAccounts)
+    expected_labels: LabelSettings = field(default_factory=LabelSettings)
 
     @property
     def by_name(self) -> dict[str, list[VersionStatus]]:
@@ -155,7 +165,7 @@ def read_snapshot(connection: Connection, context: JobContext, bins: BinReader |
     """Read the state of all watched versions; with the bins of their columns where a reader of these is given."""
     since = context.clock() - round(context.monitor.window_seconds * MICROSECONDS)
     versions = [_read_version(connection, v, context, bins) for v in watched_versions(connection, since)]
-    return Snapshot(versions, _clocks(connection, STORE_CHECKS, None), label_accounts(connection))
+    return Snapshot(versions, _clocks(connection, STORE_CHECKS, None), label_accounts(connection), context.labels)
 
 
 def _read_version(
@@ -174,6 +184,9 @@ def _read_version(
         quality=newest_findings(connection, version.id, arm),
         multivariate=newest_check(connection, version.id, arm),
         segments=newest_segments(connection, version.id, arm, segment_names(context, version)),
+        performance=newest_performance(connection, version.id, arm),
+        estimated_performance=newest_performance(connection, version.id, arm, estimated=True),
+        coverage=newest_coverage(connection, version.id, arm),
     )
 
 

@@ -29,6 +29,7 @@ from driftline.monitor.jobs import (
     drift_job,
     labels_job,
     multivariate_job,
+    performance_job,
     quality_job,
     reference_job,
     retention_job,
@@ -74,6 +75,7 @@ def jobs(context: JobContext) -> list[Job]:
         _regular(segments_job, context.segments.interval_seconds),
         _regular(quality_job, context.quality.interval_seconds),
         _regular(multivariate_job, context.multivariate.interval_seconds),
+        _regular(performance_job, context.performance.interval_seconds),
         Job(
             report_job.NAME,
             report_job.run,

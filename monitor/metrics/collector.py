@@ -16,8 +16,10 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy import Row
 
+from driftline.monitor.jobs import performance_job
 from driftline.monitor.metrics.beyond_columns_metrics import add_beyond_columns
 from driftline.monitor.metrics.job_durations import JobDurations
+from driftline.monitor.metrics.performance_metrics import add_labels, add_performance
 from driftline.monitor.metrics.segment_metrics import add_segments
 from driftline.monitor.report import job as report_job
 from driftline.monitor.rows.results import JobClock, Result
@@ -91,6 +93,7 @@ class MonitorCollector(Collector):
         page = _Page()
         for name, versions in snapshot.by_name.items():
             self._model(page, name, versions[0])
+            add_labels(page.set, name, versions, snapshot.expected_labels)
             for each in versions:
                 self._version(page, name, each)
         yield from page
@@ -190,6 +193,7 @@ class MonitorCollector(Collector):
         self._outputs(page, status, labels)
         add_beyond_columns(page.set, status, labels, self._settings.max_features)
         add_segments(page.set, status, labels)
+        add_performance(page.set, status, labels)
         shown = {(side, row.column_name) for side in ("input", "output") for row in self._shown(status, side)}
         for each in [b for b in status.bins if (b.side, b.column_name) in shown]:
             of = {"feature": each.column_name} if each.side == "input" else {"output": each.column_name}
@@ -258,8 +262,9 @@ class _Part(CollectorRegistry):
 
 
 def _first_due_us(status: VersionStatus, check: str) -> int:
-    """Return when a check could first run: all but the report wait for a reference."""
-    made_at_us = status.reference.made_at_us if status.reference and check != report_job.NAME else 0
+    """Return when a check could first run: all but the report and performance wait for a reference."""
+    waits = check not in (report_job.NAME, performance_job.NAME)
+    made_at_us = status.reference.made_at_us if status.reference and waits else 0
     return max(status.version.first_served_at_us, made_at_us)
 
 

@@ -6,7 +6,7 @@ from driftline.monitor.drift.windows import parse_spans
 from driftline.store.errors import ConfigurationError
 
 _TASKS = ("", "binary", "multiclass", "regression")
-_BY_MODEL = ("task", "prediction_column", "probability_column", "positive_label", "classes")
+BY_MODEL = ("task", "prediction_column", "probability_column", "positive_label", "classes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class PerformanceSettings:
             raise ConfigurationError("decision_threshold should lie between 0 and 1: correct section [performance]")
         if any(span % 3600 for span in self.spans()):
             raise ConfigurationError(f"performance.windows should be whole hours, as 24h,7d, found {self.windows!r}")
-        for name in _BY_MODEL:
+        for name in BY_MODEL:
             by_model(getattr(self, name), name)
         for found in by_model(self.task, "task").values():
             if found not in _TASKS:

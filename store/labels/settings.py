@@ -24,6 +24,8 @@ class LabelSettings:
         keep_reject_days: rejected labels are kept so long; 0 keeps for ever.
         match_interval_seconds: pause between two looks for the requests of labels that wait.
         max_body_bytes: of one ``POST /labels``; more is a 413.
+        expected_delay_seconds: labels are due so long after their requests; coverage counts older predictions only.
+        min_coverage: a smaller labelled share of the predictions whose labels are due is an alert.
     """
 
     key_column: str = ""
@@ -33,12 +35,17 @@ class LabelSettings:
     keep_reject_days: float = 30.0
     match_interval_seconds: float = 300.0
     max_body_bytes: int = 2_000_000_000
+    expected_delay_seconds: float = 86_400.0
+    min_coverage: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("pending_days", "keep_reject_days", "match_interval_seconds", "max_body_bytes"):
+        for name in ("pending_days", "keep_reject_days", "match_interval_seconds", "max_body_bytes",
+                     "expected_delay_seconds"):  # fmt: skip
             found = getattr(self, name)
             if not (math.isfinite(found) and found >= 0):
                 raise ConfigurationError(f"labels.{name} should be a number from 0 up, found {found}")
+        if not 0 <= self.min_coverage <= 1:
+            raise ConfigurationError(f"labels.min_coverage should lie between 0 and 1, found {self.min_coverage}")
         self.key_column_of("")
 
     def key_column_of(self, model: str) -> str:

@@ -26,7 +26,8 @@ from driftline.store.retention.settings import RetentionSettings
 _RESULTS = ((schema.drift_result, "computed_at"), (schema.drift_episode, "closed_at"),
             (schema.quality_result, "computed_at"), (schema.coerced_cells, "hour_start"),
             (schema.multivariate_result, "computed_at"), (schema.segment_result, "computed_at"),
-            (schema.performance_result, "computed_at"), (schema.report, "made_at"), (schema.event, "at"))  # fmt: skip
+            (schema.performance_result, "computed_at"), (schema.performance_hour, "hour_start"),
+            (schema.label_coverage, "computed_at"), (schema.report, "made_at"), (schema.event, "at"))  # fmt: skip
 
 
 @dataclass(slots=True)

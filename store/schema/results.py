@@ -191,8 +191,54 @@ performance_result = Table(
     Column("value", Double),
     Column("low", Double),
     Column("high", Double),
+    Column("reference", Double),  # what the model's reference says of the metric
     Column("threshold", Double),
-    Column("breached", Boolean),
+    Column("breached", Boolean),  # NULL where there was no verdict
+    Column("reason", Text, nullable=False),
+    Column("computed_at", Timestamp, nullable=False),
+    Index(None, "model_version_id", "computed_at"),
+    Index(None, "job_run_id"),
+)
+
+performance_hour = Table(
+    "performance_hour",
+    metadata,
+    identity(),
+    of_model_version(),
+    Column("arm", SmallInteger, nullable=False),
+    Column("hour_start", Timestamp, nullable=False),  # of requests
+    Column("labelled_rows", Identity, nullable=False),
+    Column("last_event_at", Timestamp, nullable=False),  # of the labels
+    Column("content", LargeBinary, nullable=False),  # zstd; content is JSON: what the labelled rows add up to
+    UniqueConstraint("model_version_id", "arm", "hour_start"),
+    Index(None, "hour_start"),
+)
+
+performance_progress = Table(
+    "performance_progress",
+    metadata,
+    Column("model_version_id", Identity, ForeignKey("model_version.id"), primary_key=True, autoincrement=False),
+    Column("labels_until", Timestamp, nullable=False),  # label.received_at up to which hours are counted
+    Column("task", Text),  # JSON; NULL while it cannot be told
+    Column("decided_from", Text, nullable=False),  # settings and reference that told it
+)
+
+label_coverage = Table(
+    "label_coverage",
+    metadata,
+    identity(),
+    of_model_version(),
+    Column("job_run_id", Identity, ForeignKey("job_run.id")),
+    Column("arm", SmallInteger, nullable=False),
+    Column("window_start", Timestamp, nullable=False),
+    Column("window_end", Timestamp, nullable=False),  # labels of later requests are not due yet
+    Column("window_rows", Identity, nullable=False),
+    Column("labelled_rows", Identity, nullable=False),
+    Column("event_delay_median_seconds", Double),  # from the request until the label became true
+    Column("event_delay_p95_seconds", Double),
+    Column("arrival_delay_median_seconds", Double),  # from the request until the label came
+    Column("arrival_delay_p95_seconds", Double),
+    Column("last_event_at", Timestamp, nullable=False),
     Column("computed_at", Timestamp, nullable=False),
     Index(None, "model_version_id", "computed_at"),
     Index(None, "job_run_id"),

@@ -7,8 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from driftline.monitor.multivariate.check import MultivariateDrift
+from driftline.monitor.performance.coverage import LabelCoverage
+from driftline.monitor.performance.verdict import JudgedMetric
 from driftline.monitor.quality.finding import QualityFinding
 from driftline.monitor.rows.multivariate_rows import newest_check
+from driftline.monitor.rows.performance_rows import newest_coverage, newest_performance
 from driftline.monitor.rows.quality_rows import newest_findings
 from driftline.monitor.rows.results import newest_drift
 from driftline.monitor.rows.segment_rows import newest_segments
@@ -31,7 +34,8 @@ class Chosen:
     Attributes:
         versions: all watched ones, the one first that the model's name means.
         rows: of ``drift_result``: its newest judgement.
-        quality, multivariate: what their jobs found last; ``segments`` rows of ``segment_result`` likewise.
+        quality, multivariate, performance: what their jobs found last; ``segments`` likewise, of ``segment_result``.
+        coverage: that of labels.
     """
 
     versions: Sequence[VersionStatus]
@@ -41,6 +45,8 @@ class Chosen:
     quality: Sequence[QualityFinding]
     multivariate: MultivariateDrift | None
     segments: Sequence[Row[Any]]
+    performance: Sequence[JudgedMetric]
+    coverage: LabelCoverage | None
 
     @property
     def is_usual(self) -> bool:
@@ -71,7 +77,17 @@ def choose(connection: Connection, sources: Sources, model: str, query: PageQuer
     status = wanted[0]
     arm = status.version.arms[0] if query.arm is None else query.arm
     if arm == status.version.arms[0]:
-        return Chosen(versions, status, arm, status.drift, status.quality, status.multivariate, status.segments)
+        found = status.segments, status.performance, status.coverage
+        return Chosen(versions, status, arm, status.drift, status.quality, status.multivariate, *found)
     key = connection, status.version.id, arm
-    segments = newest_segments(*key, segment_names(sources.context, status.version))
-    return Chosen(versions, status, arm, newest_drift(*key), newest_findings(*key), newest_check(*key), segments)
+    return Chosen(
+        versions,
+        status,
+        arm,
+        newest_drift(*key),
+        newest_findings(*key),
+        newest_check(*key),
+        newest_segments(*key, segment_names(sources.context, status.version)),
+        newest_performance(*key),
+        newest_coverage(*key),
+    )

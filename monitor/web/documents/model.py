@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from driftline.monitor.judge import iso
+from driftline.monitor.performance.deciding import deciding
+from driftline.monitor.performance_document import coverage_document, performance_document
 from driftline.monitor.report.kept_reports import newest_reports
 from driftline.monitor.status import CHECKS, VersionStatus
 from driftline.monitor.web.documents import parts
@@ -70,6 +72,11 @@ def model_document(sources: Sources, model: str, query: PageQuery) -> dict[str, 
         "quality": parts.quality_entry(chosen.quality),
         "multivariate": parts.multivariate_entry(chosen.multivariate),
         "segments": [parts.segment_entry(row) for row in chosen.segments],
+        "performance": {
+            "decided": performance_document(deciding(chosen.performance)),
+            "windows": performance_document(chosen.performance),
+            "labels": coverage_document(chosen.coverage),
+        },
         "days": query.days,
         "scores": {"judgements": past.made, "shown": len(past.rows), "points": [_point(rows) for rows in past.rows]},
         "episodes": [parts.episode_entry(row) for row in opened],

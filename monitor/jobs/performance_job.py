@@ -1,0 +1,53 @@
+"""The performance job: per watched version and arm, how well the model does on the rows whose labels came."""
+
+from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, each_version
+from driftline.monitor.performance.realised import Realised, count_labels, judge_arm, windows_until
+from driftline.monitor.performance.task import TaskUnclear
+from driftline.monitor.rows import performance_rows
+from driftline.monitor.rows.results import Result
+from driftline.monitor.watch import WatchedVersion
+from driftline.store.engine import writing
+from driftline.store.records import Arm
+
+NAME = "performance"
+
+
+def run(context: JobContext) -> JobReport:
+    """Judge every watched version where its labels changed; write to ``performance_result`` and ``label_coverage``."""
+    return each_version(context, NAME, context.watched(), _check)
+
+
+def _check(context: JobContext, version: WatchedVersion, run_id: int) -> Outcome:
+    counted = count_labels(context.engine, version, context.performance)
+    if counted is None:
+        return Outcome(Result.INSUFFICIENT_DATA, "no labels yet")
+    now = context.clock()
+    windows = windows_until(now, context.performance.spans())
+    with context.engine.connect() as connection:
+        arms = performance_rows.labelled_arms(connection, version.id)
+        found = [
+            judge_arm(connection, version, arm, counted, windows, context.performance, context.labels, now)
+            for arm in arms
+        ]
+    with writing(context.engine) as connection:
+        for each in found:
+            place = {"job_run_id": run_id, "model_version_id": version.id, "arm": each.arm, "at_us": now}
+            performance_rows.save_performance(connection, each.metrics, **place)
+            performance_rows.save_coverage(connection, each.coverage, **place)
+    rows = sum(each.coverage.labelled_rows for each in found)
+    if counted.task is None and rows >= context.performance.min_labelled_rows:
+        raise TaskUnclear(counted.unclear)
+    judged = any(metric.breached is not None for each in found for metric in each.metrics)
+    said = "; ".join(_summary(each, several=len(found) > 1) for each in found)
+    said = f"{counted.changed} hours with new labels; {counted.unclear or said}"
+    return Outcome(Result.SUCCESS if judged else Result.INSUFFICIENT_DATA, said)
+
+
+def _summary(found: Realised, *, several: bool) -> str:
+    breaches = list(dict.fromkeys(metric.metric for metric in found.metrics if metric.breached))
+    rows = max((metric.labelled_rows for metric in found.metrics), default=0)
+    arm = f" ({Arm(found.arm).name.lower()})" if several else ""
+    if not any(metric.breached is not None for metric in found.metrics):
+        return f"{rows} labelled rows{arm}, no verdict"
+    verdict = f"worse than the reference by {', '.join(breaches)}" if breaches else "no breach"
+    return f"{rows} labelled rows{arm}, {verdict}"

@@ -1,0 +1,50 @@
+"""How many of the predictions whose labels are due have one, and how long labels take."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from driftline.monitor.watch import WatchedVersion
+from driftline.store.profile_windows import window_buckets
+from driftline.store.reads import count_rows
+from driftline.store.references import newest_reference_id
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCoverage:
+    """Of one version and arm.
+
+    Attributes:
+        window: of the requests whose labels are due, microseconds since the epoch; it ends before those that are not.
+        window_rows, labelled_rows: predictions in it, and those that have a label.
+        event_delay: median and 95th percentile of the time from a request until its label became true, seconds, over
+            all labelled rows of the widest window; None without any.
+        arrival_delay: the same until the label came.
+        last_event_us: when the newest label became true.
+    """
+
+    window: tuple[int, int]
+    window_rows: int
+    labelled_rows: int
+    event_delay: tuple[float | None, float | None]
+    arrival_delay: tuple[float | None, float | None]
+    last_event_us: int
+
+    @property
+    def share(self) -> float | None:
+        """The labelled share; None where no prediction's label is due."""
+        return min(self.labelled_rows / self.window_rows, 1.0) if self.window_rows else None
+
+
+def predictions_in(connection: Connection, version: WatchedVersion, arm: int, start_us: int, end_us: int) -> int:
+    """Return how many rows a version and arm answered in whole hours: from profiles, which cost no rows.
+
+    A version without a reference has no profiles; there rows are counted.
+    """
+    if start_us >= end_us:
+        return 0
+    reference_id = newest_reference_id(connection, version.id)
+    if reference_id is None:
+        return count_rows(connection, version.stored, start_us, end_us, arm)
+    buckets = window_buckets(connection, version.id, reference_id, arm, start_us, end_us)
+    return sum(bucket.row_count for bucket in buckets)
