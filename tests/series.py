@@ -49,6 +49,7 @@ BY_METRIC = {
     "driftline_scorer_tee_quarantined_records": {"reason": ("unreadable", "refused")},
     "driftline_scorer_upstream_errors_total": {"reason": ("refused", "timeout")},
     "driftline_scorer_tee_dropped_records_total": {"reason": ("queue_full", "spool_full")},
+    "driftline_scorer_upstream_errors_total": {"reason": ("refused", "timeout", "broken", "invalid")},
     "driftline_scorer_rejected_requests_total": {"reason": ("schema", "malformed")},
     "driftline_scorer_tee_pending_records": {"stage": ("memory", "spool")},
     "driftline_scorer_stage_duration_seconds": {"stage": ("parse", "predict", "encode", "tee")},
