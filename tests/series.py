@@ -47,7 +47,6 @@ LABEL_VALUES = {
 BY_METRIC = {
     "driftline_scorer_tee_records_total": {"result": ("answered", "enqueued", "stored", "quarantined", "dropped")},
     "driftline_scorer_tee_quarantined_records": {"reason": ("unreadable", "refused")},
-    "driftline_scorer_upstream_errors_total": {"reason": ("refused", "timeout")},
     "driftline_scorer_tee_dropped_records_total": {"reason": ("queue_full", "spool_full")},
     "driftline_scorer_upstream_errors_total": {"reason": ("refused", "timeout", "broken", "invalid")},
     "driftline_scorer_rejected_requests_total": {"reason": ("schema", "malformed")},
