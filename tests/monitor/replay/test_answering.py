@@ -1,5 +1,7 @@
 """Models that fail, die or answer in other shapes."""
 
+import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from mlflow.models import infer_signature
+from mlflow.models import ModelSignature, infer_signature
 
 from driftline.monitor.replay.answering import Answerer
 from driftline.monitor.replay.candidate import Candidate
@@ -17,6 +19,17 @@ from driftline.store.prediction_columns import prediction_columns
 
 FRAME = pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20.0) * 2})
 SIGNATURE = infer_signature(FRAME, pd.DataFrame({"total": FRAME["a"] + FRAME["b"]})).to_dict()
+MODEL = """
+import os
+import mlflow.pyfunc, pandas as pd
+class Model(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        print("the model prints")
+        if (model_input["a"] == 1).any():
+            os._exit(9)
+        return pd.DataFrame({"total": model_input["a"] + model_input["b"]})
+mlflow.models.set_model(Model())
+"""
 
 
 class Total(mlflow.pyfunc.PythonModel):
@@ -68,7 +81,49 @@ def test_an_answer_that_is_not_the_signatures_is_a_failure() -> None:
     assert len(found.cells["out_total"]) == 0
 
 
+def test_a_model_that_takes_its_process_along_fails_on_that_row_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model.py").write_text(MODEL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mlflow.pyfunc.save_model(
+            tmp_path / "saved", python_model=tmp_path / "model.py", pip_requirements=[],
+            signature=ModelSignature.from_dict(SIGNATURE),
+        )  # fmt: skip
+    capfd.readouterr()
+    with Candidate(str(tmp_path / "saved"), SIGNATURE, outputs(SIGNATURE)) as candidate:
+        first = candidate._process.pid
+        found = candidate.answer(rows(FRAME[:2], SIGNATURE))
+        last = candidate._process.pid
+    assert found.answered.tolist() == [0]
+    assert found.cells["out_total"].tolist() == [0.0]
+    assert found.failed == {"the model's process died": [1]}
+    for pid in (first, last):
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid or 0), 0)
+    assert capfd.readouterr().out == ""
+
+
 def test_a_model_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match="cannot be loaded in this environment") as told:
         Candidate(str(tmp_path / "none"), SIGNATURE, outputs(SIGNATURE))
     assert "\n" not in str(told.value)
+
+
+def test_a_model_of_tensors_gets_tensors_and_its_probabilities_become_columns() -> None:
+    class Softmax:
+        def predict(self, given: np.ndarray) -> np.ndarray:
+            assert (given.dtype, given.shape[1:]) == (np.float32, (2,))
+            raised = np.exp(given)
+            return raised / raised.sum(axis=1, keepdims=True)
+
+    given = np.array([[0, 1], [3, 1], [2, 2]], np.float32)
+    signature = infer_signature(given, Softmax().predict(given)).to_dict()
+    (column,) = [c for c in prediction_columns(signature) if c.side == "input"]
+    cells = np.array([str(row) for row in given.tolist()], dtype=object)
+    captured = CapturedRows([column], {column.column_name: cells}, 3)
+    found = Answerer(Softmax(), signature, outputs(signature)).answer(captured)
+    assert found.answered.tolist() == [0, 1, 2]
+    assert [cells.argmax() for cells in np.stack(list(found.cells.values()), axis=1)] == [1, 0, 0]
+    assert {cells.dtype for cells in found.cells.values()} == {np.dtype(np.float32)}

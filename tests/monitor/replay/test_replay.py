@@ -1,16 +1,33 @@
 """A replay, whole: requests in a store, another version in MLflow, what is told and what is logged."""
 
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import replace as changed
+from pathlib import Path
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
-from monitor_rig import rows
-from replay_rig import answer, register
-from sklearn.linear_model import LogisticRegression
+import requests
+import servers
+from mlflow.models import infer_signature
+from monitor_rig import rows, save_reference
+from replay_rig import answer, label, register
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.mlflow_link import MlflowLink
+from driftline.monitor.replay.fit import CannotReplay
+from driftline.monitor.replay.mlflow_run import log_replay
+from driftline.monitor.replay.page import render
 from driftline.monitor.replay.replay import ReplayOptions, replay
+from driftline.monitor.replay.wording import told
+from driftline.monitor.training.reference import build
+from driftline.store.errors import ModelNotFound
 from driftline.store.records import Arm, ModelIdentity, now_us
 
 TRAINING = rows(3_000, seed=1)
@@ -48,3 +65,124 @@ def test_the_same_version_answers_the_same(
     assert found["share_interval"] == (0.0, pytest.approx(0.0095, abs=1e-4))
     assert made.content["verdict"] == "version 1 answers 0 % of 400 rows otherwise (0 to 0.951 %)"
     assert (made.content["performance"], made.differing, made.content["where"]) == (None, [], [])
+
+
+def test_another_version_is_told_apart_by_rows_inputs_drift_and_labels_and_logged(
+    context: JobContext,
+    versions: tuple[ModelIdentity, LogisticRegression, ModelIdentity],
+    tracking: mlflow.MlflowClient,
+    tmp_path: Path,
+) -> None:
+    first, estimator, second = versions
+    live = rows(900, seed=2)
+    places = answer(context, first, estimator, live)
+    label(context, places, truth_of(live).tolist())
+    made = replay(context, "models:/clf/2", last_hour(check=True))
+    content = made.content
+    wide = mlflow.sklearn.load_model("models:/clf/2").predict(live)
+    differs = estimator.predict(live) != wide
+    assert content["disagreement"]["differing_rows"] == differs.sum() > 20
+    assert {(row["invocation_id"], row["row"]) for row in made.differing} == {
+        place for place, other in zip(places, differs, strict=True) if other
+    }
+    assert sum(move["rows"] for move in content["outputs"][0]["moves"]) == differs.sum()
+    assert "income" in [column["column"] for column in content["where"]]
+    accuracy = content["performance"]["metrics"]["accuracy"]
+    assert accuracy["recorded"] == np.mean(estimator.predict(live) == truth_of(live))
+    assert accuracy["asked"] == np.mean(wide == truth_of(live))
+    low, high = accuracy["difference_interval"]
+    assert 0 < low < accuracy["difference"] < high
+    assert "on 900 labelled rows its accuracy is higher by" in content["verdict"]
+    check = content["check"]
+    assert (check["rows"], check["differing_rows"], check["failed_rows"]) == (500, 0, 0)
+    assert content["timing"]["requests"] > 0
+    assert content["verdict"] in told(content)
+    assert content["verdict"] in render(content)
+    run_id = log_replay(context.link, made)
+    read_back(tracking, run_id, second, content, tmp_path / "read")
+
+
+def read_back(client: mlflow.MlflowClient, run_id: str, asked: ModelIdentity, content: dict, folder: Path) -> None:
+    """Check what MLflow says of a logged replay."""
+    run = client.get_run(run_id)
+    assert client.get_experiment(run.info.experiment_id).name == f"driftline/{asked.name}"
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["driftline.kind"] == "replay"
+    assert run.data.tags["driftline.replay.of"] == f"{asked.name}/1"
+    assert run.data.metrics["replay.disagreement"] == content["disagreement"]["share"]
+    assert [m.model_id for m in run.inputs.model_inputs] == [asked.model_id]
+    assert {m.key for m in client.get_logged_model(asked.model_id).metrics} >= {"replay.disagreement", "replay.rows"}
+    tags = client.get_model_version(asked.name, asked.version).tags
+    assert (tags["driftline.replay"], tags["driftline.replay.run"]) == (content["verdict"], run_id)
+    assert client.get_logged_model(asked.model_id).tags["driftline.replay.run"] == run_id
+    found = Path(mlflow.artifacts.download_artifacts(run_id=run_id, dst_path=str(folder)))
+    assert {p.name for p in found.iterdir()} == {"replay.json", "replay.html", "differing.csv"}
+    assert json.loads((found / "replay.json").read_text())["verdict"] == content["verdict"]
+    with (found / "differing.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == content["disagreement"]["differing_rows"]
+
+
+@pytest.fixture
+def http_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracking: mlflow.MlflowClient) -> Iterator[str]:
+    """The test's own MLflow behind its server."""
+    port = servers.free_port()
+    command = [
+        Path(sys.executable).with_name("mlflow"), "server", "--backend-store-uri", mlflow.get_tracking_uri(),
+        "--artifacts-destination", tmp_path / "served", "--port", port, "--workers", 1,
+    ]  # fmt: skip
+    with (tmp_path / "mlflow.log").open("wb") as log:
+        process = subprocess.Popen([str(c) for c in command], stdout=log, stderr=log)
+    uri = f"http://127.0.0.1:{port}"
+    try:
+        servers.wait_until(lambda: _healthy(uri), 90, 0.2, "mlflow server")
+        mlflow.set_tracking_uri(uri)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        yield uri
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _healthy(uri: str) -> bool:
+    try:
+        return requests.get(f"{uri}/health", timeout=2).ok
+    except requests.ConnectionError:
+        return False
+
+
+def test_a_replay_of_numbers_goes_through_a_tracking_server(
+    sqlite_context: JobContext, http_mlflow: str, tmp_path: Path
+) -> None:
+    first = LinearRegression().fit(TRAINING, TRAINING["age"] - TRAINING["income"])
+    second = LinearRegression().fit(TRAINING, TRAINING["age"] - TRAINING["income"] + 2)
+    register("amount", first, TRAINING)
+    asked = register("amount", second, TRAINING)
+    context = changed(sqlite_context, link=MlflowLink())
+    reference = build(context.link, asked, TRAINING, "training rows")
+    save_reference(context, reference)
+    answer(context, context.link.resolve("models:/amount/1"), first, rows(300, seed=2))
+    made = replay(context, "models:/amount/2", last_hour(of="amount/1", tolerance=1.5))
+    (output,) = made.content["outputs"]
+    assert output["bias"] == pytest.approx(2)
+    assert output["p99_absolute"] == pytest.approx(2)
+    assert (output["share"], output["tolerance"]) == (1.0, 1.5)
+    assert output["correlation"] == pytest.approx(1)
+    drift = made.content["prediction_drift"]
+    assert drift["against_recorded"][0]["verdict"] == "drift"
+    assert drift["against_training"][0]["verdict"] == "no drift"
+    content = json.loads(json.dumps(made.content))
+    read_back(mlflow.MlflowClient(), log_replay(context.link, made), asked, content, tmp_path / "read")
+
+
+def test_what_cannot_be_replayed_is_one_line_with_the_next_step(
+    sqlite_context: JobContext, versions: tuple[ModelIdentity, LogisticRegression, ModelIdentity]
+) -> None:
+    with pytest.raises(ModelNotFound, match="by --of"):
+        replay(sqlite_context, "models:/clf/2", last_hour())
+    answer(sqlite_context, versions[0], versions[1], rows(10, seed=2))
+    with pytest.raises(CannotReplay, match="no rows as canary"):
+        replay(sqlite_context, "models:/clf/2", last_hour(arm=Arm.CANARY))
+    more = TRAINING.assign(region=1.0)
+    register("clf", LogisticRegression().fit(more, truth_of(TRAINING)), more, infer_signature(more, [0, 1]))
+    with pytest.raises(CannotReplay, match="do not have region, which clf/3 requires"):
+        replay(sqlite_context, "models:/clf/3", last_hour())
