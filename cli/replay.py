@@ -52,6 +52,10 @@ class Share(click.ParamType[float]):
     "--tolerance", type=click.FloatRange(0), metavar="X",
     help="Numbers further apart differ.  [default: 0.05 between 0 and 1, else a tenth of the standard deviation]",
 )  # fmt: skip
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), default=300, show_default=True, metavar="SECONDS",
+    help="What a version may take for a batch of up to 1,000 rows.",
+)  # fmt: skip
 @click.option("--no-check", is_flag=True, help="Do not ask the serving version again, to see that it still answers so.")
 @click.option("--show-values", is_flag=True, help="Tell request values of the rows that differ most, and categories.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -74,6 +78,7 @@ def replay(
     arm: str,
     labelled: bool,
     tolerance: float | None,
+    timeout: float,
     no_check: bool,
     show_values: bool,
     as_json: bool,
@@ -105,7 +110,7 @@ def replay(
         context.link.require_listening()
     options = ReplayOptions(
         window=(since, context.clock() if until is None else until), of=of, arm=Arm[arm.upper()], limit=limit,
-        labelled=labelled, tolerance=tolerance, check=not no_check, show_values=show_values,
+        labelled=labelled, tolerance=tolerance, timeout_seconds=timeout, check=not no_check, show_values=show_values,
     )  # fmt: skip
     made = run(context, uri, options, _bar)
     click.echo(to_json(made.shown).decode() if as_json else told(made.shown))

@@ -1,16 +1,15 @@
 """Have a loaded model answer captured rows, whatever it raises on some of them."""
 
 import time
-import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline.monitor.child_process import place_of
 from driftline.monitor.frames import TrainingDataMismatch, answer_columns
 from driftline.monitor.replay.served_input import CapturedRows, alike, served_input
 from driftline.store.payload.typed_cells import Column
@@ -98,5 +97,4 @@ def joined(parts: list[Column]) -> Column:
 def _kind(error: Exception) -> str:
     if isinstance(error, TrainingDataMismatch):
         return "the answer is not what the signature says"
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
+    return place_of(error)

@@ -2,16 +2,18 @@
 
 Invariants
 ----------
-- The child ends with its parent, however that ends: its pipe closes.
+- The child ends with its parent, however that ends, even while the model is busy.
 - What the model prints goes to standard error; standard output is the command's.
 - A child that dies over some rows is started again and those rows are halved; after ``MOST_DEATHS`` they are given up
   in whole batches, so that a model that always dies costs no hour.
+- A child that does not answer in time is killed, and the replay ends: nobody knows how long the next batch would take.
 """
 
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -26,11 +28,12 @@ from driftline.store.errors import DriftlineError, ModelNotFound
 from driftline.store.prediction_columns import PredictionColumn
 
 MOST_DEATHS = 5
+LOAD_SECONDS = 900.0  # what a version may take to be fetched and loaded
 _DIED = "the model's process died"
 
 
-class CandidateDied(DriftlineError):
-    """The model's process ended while it loaded the model."""
+class CandidateLost(DriftlineError):
+    """The model's process ended while it loaded the model, or did not answer in time."""
 
 
 class Candidate:
@@ -39,15 +42,23 @@ class Candidate:
     Args:
         uri: of the model.
         signature: its own; ``outputs`` the columns of it.
+        timeout_seconds: what it may take for the rows that it is asked about at once.
 
     Raises:
         ModelNotFound: it cannot be loaded here.
-        CandidateDied: it took its process along.
+        CandidateLost: it took its process along, or was not there after ``LOAD_SECONDS``.
     """
 
-    def __init__(self, uri: str, signature: Mapping[str, Any] | None, outputs: Sequence[PredictionColumn]) -> None:
+    def __init__(
+        self,
+        uri: str,
+        signature: Mapping[str, Any] | None,
+        outputs: Sequence[PredictionColumn],
+        timeout_seconds: float,
+    ) -> None:
         self._job = (uri, signature, list(outputs))
         self._outputs = outputs
+        self._timeout_seconds = timeout_seconds
         self._deaths = 0
         self._start()
 
@@ -58,7 +69,11 @@ class Candidate:
         self._end()
 
     def answer(self, captured: CapturedRows) -> Answers:
-        """Return the model's answers to the rows."""
+        """Return the model's answers to the rows.
+
+        Raises:
+            CandidateLost: they take longer than the model may.
+        """
         answers: Answers | None = self._asked("answer", captured)
         if answers is not None:
             return answers
@@ -80,6 +95,11 @@ class Candidate:
     def _asked(self, question: str, captured: CapturedRows) -> Any:
         try:
             self._pipe.send((question, captured))
+            if not self._pipe.poll(self._timeout_seconds):
+                raise CandidateLost(
+                    f"{self._job[0]} did not answer {captured.rows:,} rows within {self._timeout_seconds:g} s: where "
+                    "it is only slow, raise --timeout"
+                )
             return self._pipe.recv()
         except (EOFError, OSError):
             self._deaths += 1
@@ -97,10 +117,14 @@ class Candidate:
         self._process.start()
         theirs.close()
         try:
+            if not self._pipe.poll(LOAD_SECONDS):
+                self._end()
+                raise CandidateLost(f"{self._job[0]} was not loaded within {LOAD_SECONDS:g} s: load it in Python with "
+                    "`mlflow.pyfunc.load_model` to see why")
             trouble = self._pipe.recv()
         except EOFError:
             self._end()
-            raise CandidateDied(
+            raise CandidateLost(
                 f"the process that loads {self._job[0]} ended with {self._process.exitcode}: load it in Python with "
                 "`mlflow.pyfunc.load_model` to see why"
             ) from None
@@ -110,7 +134,7 @@ class Candidate:
 
     def _end(self) -> None:
         self._pipe.close()
-        self._process.terminate()
+        self._process.kill()  # it has nothing to save, and may not listen to a gentler word
         self._process.join()
 
 
@@ -135,6 +159,7 @@ def _serve(
     import mlflow
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this one
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.dup2(sys.stderr.fileno(), 1)
     mlflow.set_tracking_uri(places[0])
     mlflow.set_registry_uri(places[1])
@@ -150,3 +175,10 @@ def _serve(
         except EOFError:
             return
         pipe.send(answerer.answer(captured) if question == "answer" else answerer.seconds(captured))
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the parent, which a busy model would not see by its pipe."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)

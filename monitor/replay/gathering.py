@@ -1,5 +1,6 @@
 """Put captured rows to a version, chunk by chunk, and keep what is compared afterwards."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -108,14 +109,14 @@ def time_requests(engine: Engine, chunk: SampledRows, inputs: Sequence[Predictio
     starts = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(chunk.ids)) if a != b), len(chunk)]
     spans = list(pairwise(starts))
     spans = spans[:-1] if len(spans) > 1 else spans  # the last one's rows may go on in the next chunk
-    rows, taken, total = captured(chunk, inputs), dict[bytes, float](), 0.0
+    rows, taken = captured(chunk, inputs), dict[bytes, float]()
+    until = time.monotonic() + _TIMED_SECONDS
     asked.seconds(rows.take(np.arange(*spans[0])))
     for start, end in spans[:_TIMED_REQUESTS]:
         seconds = asked.seconds(rows.take(np.arange(start, end)))
         if seconds is not None:
             taken[chunk.ids[start]] = seconds * 1000
-            total += seconds
-        if total > _TIMED_SECONDS:
+        if time.monotonic() > until:
             break
     if not taken:
         return None

@@ -3,21 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from driftline.monitor.drift.phrases import number, percent
 from driftline.monitor.replay.wording import check_lines, output_line
+from driftline.monitor.templates import page_environment
 
 
 def render(content: dict[str, Any]) -> str:
     """Return the page for a replay's JSON; every text of it is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(Path(__file__).parent)
     environment.filters.update(number=number, percent=percent)
     page = environment.get_template("replay.html")
     said = [output_line(output) for output in content["outputs"]]

@@ -17,7 +17,7 @@ from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.judge import iso
 from driftline.monitor.mlflow_link import exact_uri
 from driftline.monitor.replay.agreement import Agreement, compare_most_probable, compare_output, most_probable
-from driftline.monitor.replay.candidate import Candidate, CandidateDied
+from driftline.monitor.replay.candidate import Candidate, CandidateLost
 from driftline.monitor.replay.fit import CannotReplay, Fit, fit
 from driftline.monitor.replay.gathering import Gathered, Timing, captured, first_chunk, gather, time_requests
 from driftline.monitor.replay.intervals import wilson
@@ -62,6 +62,7 @@ class ReplayOptions:
         limit: at most so many rows.
         labelled: only rows that have a label.
         tolerance: numbers that are further apart differ; None: see ``compare_output``.
+        timeout_seconds: what a version may take for a batch of at most ``CHUNK_ROWS`` rows.
         check: whether the version that answered is asked again too, to see that it still answers so here.
         show_values: whether request values may be told.
     """
@@ -72,6 +73,7 @@ class ReplayOptions:
     limit: int = 10_000
     labelled: bool = False
     tolerance: float | None = None
+    timeout_seconds: float = 300.0
     check: bool = True
     show_values: bool = False
 
@@ -100,15 +102,16 @@ def replay(context: JobContext, uri: str, options: ReplayOptions, progress: Prog
     Raises:
         ModelNotFound: no model at the URI, it cannot be loaded here, or the store has no such model.
         CannotReplay: there are no rows, or the version cannot be asked about them.
-        CandidateDied: the version took its process along while it was loaded.
+        CandidateLost: the version took its process along while it was loaded, or does not answer in time.
     """
     asked = context.link.resolve(uri)
     answered_by = _answered_by(context, asked, options)
     fitting = fit(answered_by.stored.columns, answered_by.label, asked)
     sample = _sample(context, answered_by, options)
-    with Candidate(exact_uri(asked), asked.signature, fitting.outputs) as candidate, progress(sample.rows) as done:
-        gathered = gather(context.engine, sample, fitting, candidate, done)
-        timing = _timing(context, sample, fitting, candidate, options)
+    with Candidate(exact_uri(asked), asked.signature, fitting.outputs, options.timeout_seconds) as candidate:
+        with progress(sample.rows) as done:
+            gathered = gather(context.engine, sample, fitting, candidate, done)
+        timing = _timing(context, sample, fitting, candidate, options) if gathered.rows else None
     outputs, differing = _agreements(fitting, gathered, options.tolerance)
     magnitude = np.max([a.size for a in outputs], axis=0) if gathered.rows else np.empty(0)
     content: dict[str, Any] = {
@@ -279,10 +282,10 @@ def _check(
     if chunk is None:
         return None
     try:
-        with Candidate(exact_uri(identity), identity.signature, again.outputs) as version:
+        with Candidate(exact_uri(identity), identity.signature, again.outputs, options.timeout_seconds) as version:
             answers = version.answer(captured(chunk, again.inputs))
             timing = time_requests(context.engine, chunk, again.inputs, version, options.window, options.arm)
-    except (ModelNotFound, CandidateDied) as error:
+    except (ModelNotFound, CandidateLost) as error:
         return {"rows": 0, "differing_rows": None, "failed_rows": None, "reason": str(error), "timing": None}
     outputs = [
         compare_output((a, chunk.columns[a.column_name][answers.answered]), (b, answers.cells[b.column_name]), 0.0)

@@ -5,11 +5,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from driftline.monitor.report import wording
 from driftline.monitor.report.arm_findings import DRAWN
+from driftline.monitor.templates import page_environment
 from driftline.monitor.web import text
 from driftline.monitor.web.svg import bars, lines
 
@@ -46,13 +47,7 @@ def render(content: Mapping[str, Any], links: Mapping[str, str | None] | None = 
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader([_HERE, _WEB]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(_HERE, _WEB)
     environment.filters.update(text.FILTERS)
     environment.filters["called"] = wording.called
     environment.globals.update(bars=bars, lines=lines)

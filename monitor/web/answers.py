@@ -5,10 +5,10 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import orjson
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
+from driftline.monitor.templates import page_environment
 from driftline.monitor.web import text
 from driftline.monitor.web.links import column_path, model_path
 from driftline.monitor.web.query import VERDICTS
@@ -26,13 +26,7 @@ _HEADERS = {
 }
 _QUERY = ("q", "verdict", "sort", "page", "per_page", "version", "arm", "side", "days", "refresh")
 
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_TEMPLATES = page_environment(Path(__file__).parent / "templates")
 _TEMPLATES.filters.update(text.FILTERS)
 _TEMPLATES.globals.update(
     bars=bars, lines=lines, verdicts=VERDICTS, model_path=model_path, column_path=column_path

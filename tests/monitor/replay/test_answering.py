@@ -12,7 +12,7 @@ import pytest
 from mlflow.models import ModelSignature, infer_signature
 
 from driftline.monitor.replay.answering import Answerer
-from driftline.monitor.replay.candidate import Candidate
+from driftline.monitor.replay.candidate import Candidate, CandidateLost
 from driftline.monitor.replay.served_input import CapturedRows
 from driftline.store.errors import ModelNotFound
 from driftline.store.prediction_columns import prediction_columns
@@ -20,13 +20,15 @@ from driftline.store.prediction_columns import prediction_columns
 FRAME = pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20.0) * 2})
 SIGNATURE = infer_signature(FRAME, pd.DataFrame({"total": FRAME["a"] + FRAME["b"]})).to_dict()
 MODEL = """
-import os
+import os, time
 import mlflow.pyfunc, pandas as pd
 class Model(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
         print("the model prints")
         if (model_input["a"] == 1).any():
             os._exit(9)
+        if (model_input["a"] == 2).any():
+            time.sleep(600)
         return pd.DataFrame({"total": model_input["a"] + model_input["b"]})
 mlflow.models.set_model(Model())
 """
@@ -81,7 +83,7 @@ def test_an_answer_that_is_not_the_signatures_is_a_failure() -> None:
     assert len(found.cells["out_total"]) == 0
 
 
-def test_a_model_that_takes_its_process_along_fails_on_that_row_alone(
+def test_a_model_that_takes_its_process_along_fails_on_that_row_alone_and_one_that_hangs_is_killed(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "model.py").write_text(MODEL)
@@ -92,10 +94,12 @@ def test_a_model_that_takes_its_process_along_fails_on_that_row_alone(
             signature=ModelSignature.from_dict(SIGNATURE),
         )  # fmt: skip
     capfd.readouterr()
-    with Candidate(str(tmp_path / "saved"), SIGNATURE, outputs(SIGNATURE)) as candidate:
+    with Candidate(str(tmp_path / "saved"), SIGNATURE, outputs(SIGNATURE), 2.0) as candidate:
         first = candidate._process.pid
         found = candidate.answer(rows(FRAME[:2], SIGNATURE))
         last = candidate._process.pid
+        with pytest.raises(CandidateLost, match=r"did not answer 1 rows within 2 s: .*--timeout"):
+            candidate.answer(rows(FRAME[2:3], SIGNATURE))
     assert found.answered.tolist() == [0]
     assert found.cells["out_total"].tolist() == [0.0]
     assert found.failed == {"the model's process died": [1]}
@@ -107,7 +111,7 @@ def test_a_model_that_takes_its_process_along_fails_on_that_row_alone(
 
 def test_a_model_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match="cannot be loaded in this environment") as told:
-        Candidate(str(tmp_path / "none"), SIGNATURE, outputs(SIGNATURE))
+        Candidate(str(tmp_path / "none"), SIGNATURE, outputs(SIGNATURE), 60)
     assert "\n" not in str(told.value)
 
 
