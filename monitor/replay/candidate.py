@@ -119,8 +119,10 @@ class Candidate:
         try:
             if not self._pipe.poll(LOAD_SECONDS):
                 self._end()
-                raise CandidateLost(f"{self._job[0]} was not loaded within {LOAD_SECONDS:g} s: load it in Python with "
-                    "`mlflow.pyfunc.load_model` to see why")
+                raise CandidateLost(
+                    f"{self._job[0]} was not loaded within {LOAD_SECONDS:g} s: load it in Python with "
+                    "`mlflow.pyfunc.load_model` to see why"
+                )
             trouble = self._pipe.recv()
         except EOFError:
             self._end()

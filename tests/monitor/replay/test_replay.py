@@ -2,9 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
 from dataclasses import replace as changed
 from pathlib import Path
 
@@ -12,21 +9,17 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-import requests
-import servers
 from mlflow.models import infer_signature
-from monitor_rig import rows, save_reference
+from monitor_rig import rows
 from replay_rig import answer, label, register
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LogisticRegression
 
 from driftline.monitor.jobs.job import JobContext
-from driftline.monitor.mlflow_link import MlflowLink
 from driftline.monitor.replay.fit import CannotReplay
 from driftline.monitor.replay.mlflow_run import log_replay
 from driftline.monitor.replay.page import render
 from driftline.monitor.replay.replay import ReplayOptions, replay
 from driftline.monitor.replay.wording import told
-from driftline.monitor.training.reference import build
 from driftline.store.errors import ModelNotFound
 from driftline.store.records import Arm, ModelIdentity, now_us
 
@@ -120,59 +113,6 @@ def read_back(client: mlflow.MlflowClient, run_id: str, asked: ModelIdentity, co
     assert json.loads((found / "replay.json").read_text())["verdict"] == content["verdict"]
     with (found / "differing.csv").open() as file:
         assert len(list(csv.DictReader(file))) == content["disagreement"]["differing_rows"]
-
-
-@pytest.fixture
-def http_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracking: mlflow.MlflowClient) -> Iterator[str]:
-    """The test's own MLflow behind its server."""
-    port = servers.free_port()
-    command = [
-        Path(sys.executable).with_name("mlflow"), "server", "--backend-store-uri", mlflow.get_tracking_uri(),
-        "--artifacts-destination", tmp_path / "served", "--port", port, "--workers", 1,
-    ]  # fmt: skip
-    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # six processes that nobody needs here
-    with (tmp_path / "mlflow.log").open("wb") as log:
-        process = subprocess.Popen([str(c) for c in command], stdout=log, stderr=log)
-    uri = f"http://127.0.0.1:{port}"
-    try:
-        servers.wait_until(lambda: _healthy(uri), 90, 0.2, "mlflow server")
-        mlflow.set_tracking_uri(uri)
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        yield uri
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _healthy(uri: str) -> bool:
-    try:
-        return requests.get(f"{uri}/health", timeout=2).ok
-    except requests.ConnectionError:
-        return False
-
-
-def test_a_replay_of_numbers_goes_through_a_tracking_server(
-    sqlite_context: JobContext, http_mlflow: str, tmp_path: Path
-) -> None:
-    first = LinearRegression().fit(TRAINING, TRAINING["age"] - TRAINING["income"])
-    second = LinearRegression().fit(TRAINING, TRAINING["age"] - TRAINING["income"] + 2)
-    register("amount", first, TRAINING)
-    asked = register("amount", second, TRAINING)
-    context = changed(sqlite_context, link=MlflowLink())
-    reference = build(context.link, asked, TRAINING, "training rows")
-    save_reference(context, reference)
-    answer(context, context.link.resolve("models:/amount/1"), first, rows(300, seed=2))
-    made = replay(context, "models:/amount/2", last_hour(of="amount/1", tolerance=1.5))
-    (output,) = made.content["outputs"]
-    assert output["bias"] == pytest.approx(2)
-    assert output["p99_absolute"] == pytest.approx(2)
-    assert (output["share"], output["tolerance"]) == (1.0, 1.5)
-    assert output["correlation"] == pytest.approx(1)
-    drift = made.content["prediction_drift"]
-    assert drift["against_recorded"][0]["verdict"] == "drift"
-    assert drift["against_training"][0]["verdict"] == "no drift"
-    content = json.loads(json.dumps(made.content))
-    read_back(mlflow.MlflowClient(), log_replay(context.link, made), asked, content, tmp_path / "read")
 
 
 def test_what_cannot_be_replayed_is_one_line_with_the_next_step(
