@@ -91,6 +91,7 @@ def test_another_version_is_told_apart_by_rows_inputs_drift_and_labels_and_logge
     assert content["timing"]["requests"] > 0
     assert content["verdict"] in told(content)
     assert content["verdict"] in render(content)
+    assert "built-in method" not in render(content)  # a key that is also a method of every dict
     run_id = log_replay(context.link, made)
     read_back(tracking, run_id, second, content, tmp_path / "read")
 
