@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -18,13 +18,9 @@ from driftline.monitor.report.job_health import job_health
 from driftline.monitor.report.labelled_rows import LabelledRows, labelled_rows
 from driftline.monitor.report.samples import DRAWN, WindowSample, cut, draw_window
 from driftline.monitor.report.trend import trend_since
-from driftline.monitor.segments.parts import whole_settings
 from driftline.monitor.training.reference_sample import read_sample
 from driftline.monitor.watch import WatchedVersion, watched_versions
 from driftline.store.errors import MlflowUnreachable
-
-if TYPE_CHECKING:
-    pass
 
 Progress = Callable[[str], object]
 
@@ -56,8 +52,7 @@ def compose(
     """
     progress("judging the window's profiles")
     with context.engine.connect() as connection:
-        settings, found = whole_settings(context, version), arms_in(connection, version, window)
-        arms = [find_arm(connection, version, arm, window, settings) for arm in found]
+        arms = [find_arm(context, connection, version, arm, window) for arm in arms_in(connection, version, window)]
         beside = _beside(context, connection, version, window)
     notes = _notes(version, arms)
     samples = _evidently(context, version, arms[0], window, progress)
@@ -97,7 +92,7 @@ def _beside(
         if other.identity.name != version.identity.name or other.id == version.id:
             continue
         for arm in arms_in(connection, other, window):
-            document = find_arm(connection, other, arm, window, whole_settings(context, other)).document
+            document = find_arm(context, connection, other, arm, window).document
             if document["rows"]:
                 drifted = sum(c["verdict"] == "drift" for c in document["columns"])
                 entry = {key: document[key] for key in ("arm", "rows", "verdict")}
@@ -129,15 +124,13 @@ def _evidently(
             context.home, context.link, version.identity, found.judged.reference, [c.column_name for c in drawn.columns]
         )
     except MlflowUnreachable as error:
-        return Samples(
-            drawn, 0, EvidentlyReport(notes=[f"Evidently: the reference's sample is in MLflow: {error}"]), None
-        )
+        return _without(drawn, f"the reference's sample is in MLflow: {error}")
     if reference is None:
-        missing = (
-            f"Evidently: the sample of the reference is neither in {context.home} nor in MLflow: "
-            f"build it again with `driftline reference build {exact_uri(version.identity)}`"
+        return _without(
+            drawn,
+            f"the sample of the reference is neither in {context.home} nor in MLflow: "
+            f"build it again with `driftline reference build {exact_uri(version.identity)}`",
         )
-        return Samples(drawn, 0, EvidentlyReport(notes=[missing]), None)
     reference = cut(reference, max(len(drawn.rows), 1000))
     outputs = [c for c in drawn.columns if c.side == "output"]
     labelled = labelled_rows(version.identity.name, outputs, drawn.rows, drawn.labels, context.performance)
@@ -150,6 +143,10 @@ def _evidently(
         made = EvidentlyReport(notes=[f"Evidently: {error}"])
     compared = EvidentlyReport(made.files, made.left_out, [*made.notes, *notes])
     return Samples(drawn, len(reference), compared, rows.quality if rows else None)
+
+
+def _without(drawn: WindowSample, why: str) -> Samples:
+    return Samples(drawn, 0, EvidentlyReport(notes=[f"Evidently: {why}"]), None)
 
 
 def _sample(samples: Samples, found: ArmFindings) -> dict[str, Any]:

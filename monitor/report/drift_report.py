@@ -51,7 +51,8 @@ def current_format(content: dict[str, Any]) -> dict[str, Any]:
     columns = [{**c, "ratio": _ratio(c), "picture": c.get("changed")} for c in content["columns"]]
     arm = {
         "arm": content["arm"], "rows": content["window"]["rows"], "reference": content["reference"],
-        "verdict": verdict_of(columns), "columns": columns, "quality": [], "multivariate": None, "performance": [],
+        "verdict": verdict_of(columns), "columns": columns, "quality": [], "multivariate": None, "segments": [],
+        "performance": [],
     }  # fmt: skip
     kept = content["accounts"]
     kept = {"quarantined": 0, "oldest_pending_at": None, **kept}

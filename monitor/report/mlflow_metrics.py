@@ -50,6 +50,8 @@ def arm_figures(arm: Mapping[str, Any]) -> dict[str, float | None]:
     }
     if arm["quality"]:
         values["quality_breaches"] = sum(f["verdict"] == "breach" for f in arm["quality"])
+    if arm["segments"]:
+        values["segments_drifted"] = sum(s["verdict"] == "drift" for s in arm["segments"])
     if arm["multivariate"]:
         values["all_inputs_auc"] = arm["multivariate"]["auc"]
     for found in arm["performance"]:

@@ -18,7 +18,7 @@ _HERE = Path(__file__).parent
 _WEB = _HERE.parent / "web" / "templates"
 _LEAST_TOP = 1.5
 _LINKS = ("evidently", "quality", "json", "run", "model_version", "page", "runbooks")
-_MOST_LISTED = 300  # columns in the table: the JSON has all
+_MOST_LISTED, _MOST_SEGMENTS = 300, 60  # in the tables: the JSON has all
 
 
 def render(content: Mapping[str, Any], links: Mapping[str, str | None] | None = None) -> str:
@@ -36,6 +36,7 @@ def render(content: Mapping[str, Any], links: Mapping[str, str | None] | None = 
         first=arm,
         worst=worst,
         listed=arm["columns"][:_MOST_LISTED],
+        segments=sorted(arm["segments"], key=lambda s: s["verdict"] != "drift")[:_MOST_SEGMENTS],
         headline=wording.headline(content),
         trend_words=wording.trend_words(trend),
         curve=_curve(trend),

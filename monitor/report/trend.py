@@ -4,7 +4,7 @@ The reports compared are those that the schedule made, of this version where the
 a new version's first report continues the model's curve.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -36,7 +36,7 @@ def trend_since(
     before: dict[str, Any] | None = None
     for kept in _one_a_window(earlier_reports(connection, version.identity.name, window_end_us, _LISTED), version.id):
         content = read_content(connection, kept.id)
-        if content is None or not content["arms"]:
+        if content is None:
             continue
         before = before or _compared(content)
         points.insert(0, _figures(content))
@@ -85,7 +85,7 @@ def changes(before: Mapping[Key, Mapping[str, Any]], now: Mapping[Key, Mapping[s
     }
 
 
-def _one_a_window(reports: Any, version_id: int) -> list[KeptReport]:
+def _one_a_window(reports: Iterable[KeptReport], version_id: int) -> list[KeptReport]:
     """Return one report per window end, newest first: this version's where it has one."""
     chosen: dict[int, KeptReport] = {}
     for kept in reports:
@@ -96,22 +96,20 @@ def _one_a_window(reports: Any, version_id: int) -> list[KeptReport]:
 
 
 def _compared(content: Mapping[str, Any]) -> dict[str, Any]:
-    arm = content["arms"][0] if content["arms"] else {"columns": []}
+    columns = content["arms"][0]["columns"]
     return {
         "report": {"version": content["version"], "window": content["window"], "made_at": content["made_at"]},
-        "columns": {(c["side"], c["column"]): {"verdict": c["verdict"], "ratio": c["ratio"]} for c in arm["columns"]},
+        "columns": {(c["side"], c["column"]): {"verdict": c["verdict"], "ratio": c["ratio"]} for c in columns},
     }
 
 
 def _ratios(content: Mapping[str, Any]) -> dict[Key, float | None]:
-    arm = content["arms"][0] if content["arms"] else {"columns": []}
-    return {(c["side"], c["column"]): c["ratio"] for c in arm["columns"]}
+    return {(c["side"], c["column"]): c["ratio"] for c in content["arms"][0]["columns"]}
 
 
 def _figures(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a point of the model's curve shows."""
-    columns = content["arms"][0]["columns"] if content["arms"] else []
-    judged = [c for c in columns if c["score"] is not None]
+    judged = [c for c in content["arms"][0]["columns"] if c["score"] is not None]
     return {
         "at": content["window"]["end"],
         "version": content["version"],

@@ -9,8 +9,17 @@ _NAMED = 4
 
 
 def headline(content: Mapping[str, Any]) -> str:
-    """Return the verdict in one sentence, and a second one on what it rests on where that is little."""
+    """Return the verdict in one sentence, and a second one where segments drifted."""
     arm = content["arms"][0]
+    drifted = [s for s in arm["segments"] if s["verdict"] == "drift"]
+    if not drifted:
+        return _verdict(arm)
+    worst = max(drifted, key=lambda s: s["ratio"] or 0.0)
+    named = f"{shortened(worst['segment_column'])} {shortened(worst['segment'])}"
+    return f"{_verdict(arm)} {len(drifted)} of {len(arm['segments'])} segments drifted, most of all {named}."
+
+
+def _verdict(arm: Mapping[str, Any]) -> str:
     columns, rows = arm["columns"], arm["rows"]
     judged = [c for c in columns if c["score"] is not None]
     drifted = [c for c in columns if c["verdict"] == "drift"]

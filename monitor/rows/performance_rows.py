@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from driftline.monitor.performance.coverage import LabelCoverage
 from driftline.monitor.performance.hour import LabelledHour
@@ -13,6 +14,7 @@ from driftline.monitor.performance.task import Task
 from driftline.monitor.performance.verdict import JudgedMetric
 from driftline.store import schema
 from driftline.store.labels.changes import ChangedHour
+from driftline.store.profile_levels import HOUR_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,21 +145,41 @@ def newest_performance(
     mine = (t.c.model_version_id == model_version_id) & (t.c.arm == arm) & (t.c.estimated == estimated)
     run = select(t.c.job_run_id).where(mine).order_by(t.c.computed_at.desc(), t.c.id.desc()).limit(1)
     newest = select(t).where(mine & (t.c.job_run_id == connection.scalar(run))).order_by(t.c.id)
-    return [
-        JudgedMetric(
-            metric=row.metric,
-            window=(row.window_start, row.window_end),
-            window_rows=row.window_rows,
-            labelled_rows=row.labelled_rows,
-            found=None if row.value is None else MetricInterval(row.value, row.low, row.high),
-            reference=row.reference,
-            threshold=row.threshold,
-            breached=row.breached,
-            reason=row.reason,
-            estimated=row.estimated,
-        )
-        for row in connection.execute(newest)
-    ]
+    return [_judged(row) for row in connection.execute(newest)]
+
+
+def nearest_performance(
+    connection: Connection, model_version_id: int, arm: int, window_us: tuple[int, int]
+) -> list[JudgedMetric]:
+    """Return per metric the result whose window is nearest to a window, realised ones first; empty without any.
+
+    Performance is judged of windows of several lengths, and of the same one again as labels come: the newest counts.
+    """
+    t, (start, end) = schema.performance_result, window_us
+    mine = (t.c.model_version_id == model_version_id) & (t.c.arm == arm)
+    # Windows are of whole hours and end with the present one.
+    ends_within = (t.c.window_end > start) & (t.c.window_end <= end + HOUR_US)
+    nearest: dict[tuple[bool, str], tuple[int, Row[Any]]] = {}
+    for row in connection.execute(select(t).where(mine & ends_within).order_by(t.c.computed_at, t.c.id)):
+        key, distance = (row.estimated, row.metric), abs(row.window_start - start) + abs(row.window_end - end)
+        if key not in nearest or distance <= nearest[key][0]:
+            nearest[key] = distance, row
+    return [_judged(row) for _, (_, row) in sorted(nearest.items(), key=lambda found: found[0])]
+
+
+def _judged(row: Row[Any]) -> JudgedMetric:
+    return JudgedMetric(
+        metric=row.metric,
+        window=(row.window_start, row.window_end),
+        window_rows=row.window_rows,
+        labelled_rows=row.labelled_rows,
+        found=None if row.value is None else MetricInterval(row.value, row.low, row.high),
+        reference=row.reference,
+        threshold=row.threshold,
+        breached=row.breached,
+        reason=row.reason,
+        estimated=row.estimated,
+    )
 
 
 def save_coverage(

@@ -125,12 +125,22 @@ def save_segments(
 
 
 def newest_segments(
-    connection: Connection, model_version_id: int, arm: Arm, segment_columns: Sequence[str]
+    connection: Connection,
+    model_version_id: int,
+    arm: Arm,
+    segment_columns: Sequence[str],
+    within_us: tuple[int, int] | None = None,
 ) -> list[Row[Any]]:
-    """Return the newest verdicts of one version and arm by some columns, column by column, in the order of segments."""
+    """Return the newest verdicts of one version and arm by some columns, column by column, in the order of segments.
+
+    Args:
+        within_us: start (exclusive) and end of the time in which the judged hour must have ended; None: any.
+    """
     t, found = schema.segment_result, list[Row[Any]]()
     for column in segment_columns:
         mine = (t.c.model_version_id == model_version_id) & (t.c.arm == arm) & (t.c.segment_column == column)
+        if within_us is not None:
+            mine &= (t.c.window_end > within_us[0]) & (t.c.window_end <= within_us[1])
         newest = select(t.c.window_end, t.c.job_run_id).where(mine).order_by(t.c.window_end.desc(), t.c.id.desc())
         last = connection.execute(newest.limit(1)).one_or_none()
         if last is not None:

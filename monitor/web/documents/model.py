@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from driftline.monitor.beyond_columns_document import segments_document
 from driftline.monitor.judge import iso
 from driftline.monitor.performance.deciding import deciding
 from driftline.monitor.performance_document import coverage_document, performance_document
@@ -71,7 +72,7 @@ def model_document(sources: Sources, model: str, query: PageQuery) -> dict[str, 
         "paging": asdict(paging),
         "quality": parts.quality_entry(chosen.quality),
         "multivariate": parts.multivariate_entry(chosen.multivariate),
-        "segments": [parts.segment_entry(row) for row in chosen.segments],
+        "segments": segments_document(chosen.segments),
         "performance": {
             "decided": performance_document(deciding(chosen.performance)),
             "windows": performance_document(chosen.performance),

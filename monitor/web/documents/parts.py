@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
 from sqlalchemy import Row
 
 from driftline.monitor.accounts_document import accounts_document
@@ -156,27 +155,6 @@ def multivariate_entry(found: MultivariateDrift | None) -> dict[str, Any] | None
         "training_rows": found.training_rows,
         "window": {"start": iso(found.window[0]), "end": iso(found.window[1])},
         "reason": found.reason,
-    }
-
-
-def segment_entry(row: Row[Any]) -> dict[str, Any]:
-    """Return the newest verdict on one segment."""
-    return {
-        "segment_column": row.segment_column,
-        "segment": row.segment,
-        "verdict": row.verdict,
-        "reason": row.reason,
-        "column": row.column_name,
-        "side": row.side,
-        "score": finite(row.score),
-        "threshold": finite(row.threshold),
-        "ratio": None if row.score is None else finite(in_thresholds(row.score, row.threshold)),
-        "drifted_columns": [each["column"] for each in orjson.loads(row.columns)],
-        "judged_columns": row.judged,
-        "rows": row.window_rows,
-        "training_rows": row.reference_rows,
-        "since": moment(row.since),
-        "window": {"start": iso(row.window_start), "end": iso(row.window_end)},
     }
 
 

@@ -1,16 +1,22 @@
+from dataclasses import replace
+
 import orjson
-from monitor_rig import MINUTE_US, TinyModel, rows, save_reference, send
+from monitor_rig import TinyModel, at, rows, save_reference, send
 from report_rig import without_sample
 from sqlalchemy import insert, select
 
+from driftline.monitor.jobs import segments_job
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.report.compose import compose
 from driftline.monitor.report.drift_report import EVIDENTLY, EVIDENTLY_JSON, QUALITY, QUALITY_JSON
+from driftline.monitor.report.mlflow_metrics import report_metrics
+from driftline.monitor.report.summary_page import render
+from driftline.monitor.report.wording import headline
 from driftline.monitor.watch import WatchedVersion
 from driftline.store import schema
+from driftline.store.profile_levels import HOUR_US
 from driftline.store.records import Arm, now_us
-
-HOUR_US = 60 * MINUTE_US
+from driftline.store.segments.settings import SegmentSettings
 
 
 def label_all(context: JobContext, version: WatchedVersion) -> None:
@@ -65,7 +71,7 @@ def test_the_sample_is_bounded_and_always_the_same(sqlite_context: JobContext, t
     (version,) = sqlite_context.watched()
     window = (now_us() - HOUR_US, now_us())
     with sqlite_context.engine.connect() as connection:
-        found = find_arm(connection, version, Arm.CHAMPION, window, sqlite_context.drift)
+        found = find_arm(sqlite_context, connection, version, Arm.CHAMPION, window)
         settings = ReportSettings(sample_rows=120, evidently_columns=2)
         first, again = (draw_window(connection, version, found, window, settings) for _ in range(2))
     assert len(first.rows) == 120
@@ -93,3 +99,24 @@ def test_a_report_appears_without_rows_without_a_sample_and_without_a_reference(
     assert unsampled.verdict in ("no drift", "insufficient data")
     assert "the sample of the reference is neither in" in unsampled.content["notes"][0]
     assert not unsampled.files
+
+
+def test_segments_are_told_as_they_were_last_judged_in_the_window(sqlite_context: JobContext, tiny: TinyModel) -> None:
+    end = now_us() // HOUR_US * HOUR_US
+    context = at(replace(sqlite_context, segments=SegmentSettings(columns=("age:0",))), end + 600_000_000)
+    save_reference(context, tiny)
+    frame = rows(1_000, seed=2)
+    frame["income"] += frame["age"] < 0
+    send(context, tiny, frame, end - HOUR_US // 2, answers=lambda part: part["age"] - 2 * part["income"])
+    segments_job.run(context)
+    without_sample(context)
+    (version,) = context.watched()
+    content = compose(context, version, (end - HOUR_US, end)).content
+    segments = content["arms"][0]["segments"]
+    assert [(s["segment"], s["verdict"]) for s in segments] == [("below 0", "drift"), ("from 0", "no drift")]
+    assert "income" in segments[0]["drifted_columns"]
+    assert headline(content).endswith("1 of 2 segments drifted, most of all age below 0.")
+    assert report_metrics(content)["segments_drifted"] == 1
+    assert "below 0" in render(content)
+    earlier = compose(context, version, (end - 2 * HOUR_US, end - HOUR_US)).content
+    assert earlier["arms"][0]["segments"] == []

@@ -43,7 +43,7 @@ def full() -> dict[str, object]:
     }  # fmt: skip
     arm["performance"] = [
         {"metric": "accuracy", "estimated": estimated, "window": window, "labelled_rows": 400, "value": 0.81,
-         "low": 0.79, "high": 0.83, "threshold": 0.85, "breached": True}
+         "low": 0.79, "high": 0.83, "reference": 0.88, "threshold": 0.85, "verdict": "breach", "reason": HOSTILE}
         for estimated in (False, True)
     ]  # fmt: skip
     points = [
