@@ -6,6 +6,7 @@ import click
 import orjson
 
 from driftline.cli.base_options import base_options
+from driftline.cli.performance_segments import tell_segments
 from driftline.cli.since import Since
 from driftline.store.settings import BaseSettings
 
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="How far back requests count: 24h, 7d, or a time such as 2026-01-31T12:00:00Z; whole hours.",
 )
+@click.option("--segment", metavar="COLUMN", help="By the segments of this column, one of [segments] columns.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @base_options
-def performance(base: BaseSettings, model: str, since: int, as_json: bool) -> None:
+def performance(base: BaseSettings, model: str, since: int, segment: str | None, as_json: bool) -> None:
     """Show how well MODEL does on the rows whose labels came, by arm, against its own performance on its reference.
 
     MODEL is a name, name/version or models:/name/version; a name alone means the version that had rows last.
@@ -42,6 +44,9 @@ def performance(base: BaseSettings, model: str, since: int, as_json: bool) -> No
         version = find_version(connection, model, since)
     counted = count_labels(context.engine, version, context.performance)
     window = _whole_hours(since, context.clock())
+    if segment is not None and counted is not None and counted.task is not None:
+        tell_segments(context, version, counted.task, segment, window, as_json=as_json)
+        return
     found = [] if counted is None else _judge(context, version, counted, window)
     if as_json:
         click.echo(orjson.dumps(_document(version, counted, window, found), option=orjson.OPT_INDENT_2).decode())
@@ -68,8 +73,9 @@ def _judge(
 ) -> "list[Realised]":
     from driftline.monitor.performance.realised import judge_arm
     from driftline.monitor.rows.performance_rows import labelled_arms
+    from driftline.monitor.segments.performance_check import whole_performance
 
-    settings, labels = context.performance, context.labels
+    settings, labels = whole_performance(context, version), context.labels
     with context.engine.connect() as connection:
         arms = labelled_arms(connection, version.id)
         now = context.clock()

@@ -30,6 +30,7 @@ from driftline.monitor.rows.multivariate_rows import newest_check
 from driftline.monitor.rows.performance_rows import newest_coverage, newest_performance
 from driftline.monitor.rows.quality_rows import newest_findings
 from driftline.monitor.rows.results import JobClock
+from driftline.monitor.rows.segment_performance_rows import newest_segment_performance
 from driftline.monitor.rows.segment_rows import newest_segments
 from driftline.monitor.segments.parts import segment_names
 from driftline.monitor.watch import WatchedVersion, watched_versions
@@ -64,7 +65,8 @@ class VersionStatus:
         quality, multivariate, performance: what their jobs found last, of the version's first arm.
         estimated_performance: the same without labels, where a job estimates it.
         coverage: of labels; None while the version has none.
-        segments: rows of ``segment_result`` likewise, of the columns that are named now.
+        segments: rows of ``segment_result`` likewise, of the columns that are named now; ``segment_performance`` of
+            ``segment_performance_result``.
     """
 
     version: WatchedVersion
@@ -80,6 +82,7 @@ class VersionStatus:
     performance: Sequence[JudgedMetric] = ()
     estimated_performance: Sequence[JudgedMetric] = ()
     coverage: LabelCoverage | None = None
+    segment_performance: Sequence[Row[Any]] = ()
 
     def judged(self, side: str) -> list[Row[Any]]:
         """The columns of one side that have a verdict."""
@@ -187,6 +190,7 @@ def _read_version(
         performance=newest_performance(connection, version.id, arm),
         estimated_performance=newest_performance(connection, version.id, arm, estimated=True),
         coverage=newest_coverage(connection, version.id, arm),
+        segment_performance=newest_segment_performance(connection, version.id, arm, segment_names(context, version)),
     )
 
 

@@ -70,6 +70,11 @@ def cell_names(version: ModelVersion) -> list[str]:
     return [ARRAY_COLUMN, *names] if folded else names
 
 
+def holding_column(version: ModelVersion, column_name: str) -> str:
+    """Return the column of the version's table that holds the cells of a column of the signature."""
+    return ARRAY_COLUMN if column_name in {column.column_name for column in version.array_columns} else column_name
+
+
 def columns_of(version: ModelVersion, names: Sequence[str], cells: Sequence[Sequence[Any]]) -> dict[str, Column]:
     """Return typed columns of SQL values, one sequence per name."""
     types = {column.column_name: column.type for column in version.columns}

@@ -22,6 +22,7 @@ from driftline.store import migrate
 from driftline.store.engine import open_engine
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.records import now_us
+from driftline.store.segments.settings import SegmentSettings
 
 HOSTILE = "<script>document.title='owned'</script>'\"&amp;"
 CATEGORIES = {"plan": ("basic", "plus", "family"), "region": tuple(f"region {i}" for i in range(30))}
@@ -53,6 +54,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         monitor: MonitorSettings | None = None,
         store: str = "",
         labels: LabelSettings | None = None,
+        segments: SegmentSettings | None = None,
     ) -> Site:
         home: Path = tmp_path_factory.mktemp("home")
         engine = open_engine(store or f"sqlite:///{home / 'driftline.sqlite'}")
@@ -61,7 +63,10 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         ids = {model.name: seed(engine, model, now) for model in models}
         settings = monitor or MonitorSettings(mlflow_url="http://mlflow.example")
         labels = labels or LabelSettings()
-        context = JobContext(engine, home, settings, ReportSettings(), DriftSettings(), labels=labels)
+        segments = segments or SegmentSettings()
+        context = JobContext(
+            engine, home, settings, ReportSettings(), DriftSettings(), labels=labels, segments=segments
+        )
         status = StatusReader(context)
         schedule = Schedule(context, status.expire)
         schedule._tick()

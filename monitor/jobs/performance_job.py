@@ -5,6 +5,7 @@ from driftline.monitor.performance.realised import Realised, count_labels, judge
 from driftline.monitor.performance.task import TaskUnclear
 from driftline.monitor.rows import performance_rows
 from driftline.monitor.rows.results import Result
+from driftline.monitor.segments.performance_check import check_segments, whole_performance
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.engine import writing
 from driftline.store.records import Arm
@@ -23,23 +24,23 @@ def _check(context: JobContext, version: WatchedVersion, run_id: int) -> Outcome
         return Outcome(Result.INSUFFICIENT_DATA, "no labels yet")
     now = context.clock()
     windows = windows_until(now, context.performance.spans())
+    settings = whole_performance(context, version)
     with context.engine.connect() as connection:
         arms = performance_rows.labelled_arms(connection, version.id)
-        found = [
-            judge_arm(connection, version, arm, counted, windows, context.performance, context.labels, now)
-            for arm in arms
-        ]
+        found = [judge_arm(connection, version, arm, counted, windows, settings, context.labels, now) for arm in arms]
     with writing(context.engine) as connection:
         for each in found:
             place = {"job_run_id": run_id, "model_version_id": version.id, "arm": each.arm, "at_us": now}
             performance_rows.save_performance(connection, each.metrics, **place)
             performance_rows.save_coverage(connection, each.coverage, **place)
+    by_segment = check_segments(context, version, counted.task, arms, run_id)
     rows = sum(each.coverage.labelled_rows for each in found)
     if counted.task is None and rows >= context.performance.min_labelled_rows:
         raise TaskUnclear(counted.unclear)
     judged = any(metric.breached is not None for each in found for metric in each.metrics)
     said = "; ".join(_summary(each, several=len(found) > 1) for each in found)
     said = f"{counted.changed} hours with new labels; {counted.unclear or said}"
+    said += f"; {by_segment}" if by_segment else ""
     return Outcome(Result.SUCCESS if judged else Result.INSUFFICIENT_DATA, said)
 
 

@@ -1,4 +1,4 @@
-"""Gauges of drift by segment: as many series as ``[segments] max_values`` allows for each column, and two more."""
+"""Gauges of drift and performance by segment: at most ``[segments] max_values`` + 2 series of each per column."""
 
 from driftline.monitor.drift.verdict import Verdict, in_thresholds
 from driftline.monitor.metrics.beyond_columns_metrics import SetGauge
@@ -7,7 +7,7 @@ from driftline.store.records import MICROSECONDS
 
 
 def add_segments(set_gauge: SetGauge, status: VersionStatus, labels: dict[str, str]) -> None:
-    """Add what the newest run of the segments job found in one version.
+    """Add what the newest runs of the segments and the performance job found in one version.
 
     Args:
         set_gauge: where to.
@@ -23,3 +23,11 @@ def add_segments(set_gauge: SetGauge, status: VersionStatus, labels: dict[str, s
         set_gauge("segment_drift_detected", row.verdict == Verdict.DRIFT, **of)
         set_gauge("segment_drift_share_ratio", row.drifted / row.judged, **of)
         set_gauge("segment_drift_score_ratio", in_thresholds(row.score, row.threshold), **of)
+    for row in status.segment_performance:
+        of = {"segment_column": row.segment_column, "segment": row.segment, **labels}
+        set_gauge("segment_performance_labelled_rows", row.labelled_rows, **of)
+        if row.judged:
+            set_gauge("segment_performance_breached", row.breached > 0, **of)
+            room = row.threshold - row.reference
+            ratio = (row.value - row.reference) / room if room else None
+            set_gauge("segment_performance_threshold_ratio", ratio, **of)

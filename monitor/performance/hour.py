@@ -12,7 +12,7 @@ from driftline.monitor.performance.delays import delays_of
 from driftline.monitor.performance.reference_performance import add_sums
 from driftline.monitor.performance.sums import Sums, empty_sums, sums_from_json, sums_of
 from driftline.monitor.performance.task import Task
-from driftline.store.labels.labelled_rows import labelled_hour
+from driftline.store.labels.labelled_rows import LabelledRows, labelled_hour
 from driftline.store.prediction_tables import ModelVersion
 from driftline.store.records import MICROSECONDS
 
@@ -75,16 +75,19 @@ def count_hour(
     columns: Sequence[str] = () if task is None else task.columns
     for place, part in enumerate(labelled_hour(connection, version, arm, hour_us, columns)):
         seed = hour_us // MICROSECONDS + place
-        hour.add(
-            LabelledHour(
-                rows=len(part.labels),
-                last_event_us=int(part.event_us.max()),
-                event_delays=Counter(delays_of((part.event_us - part.requested_us) / MICROSECONDS)),
-                arrival_delays=Counter(delays_of((part.received_us - part.requested_us) / MICROSECONDS)),
-                sums=None if task is None else sums_of(task, part.columns, part.labels, seed),
-            )
-        )
+        hour.add(reduced(task, part, seed))
     return hour
+
+
+def reduced(task: Task | None, part: LabelledRows, seed: int) -> LabelledHour:
+    """Return what some labelled rows of an hour, at least one, add up to; ``seed`` of a regression's sample."""
+    return LabelledHour(
+        rows=len(part.labels),
+        last_event_us=int(part.event_us.max()),
+        event_delays=Counter(delays_of((part.event_us - part.requested_us) / MICROSECONDS)),
+        arrival_delays=Counter(delays_of((part.received_us - part.requested_us) / MICROSECONDS)),
+        sums=None if task is None else sums_of(task, part.columns, part.labels, seed),
+    )
 
 
 def summed(hours: Iterable[LabelledHour], task: Task | None) -> LabelledHour:

@@ -102,7 +102,13 @@ def measure(
         TaskUnclear: what the task is cannot be told.
     """
     truth = [None if class_name(label) is None else label for label in labels]
-    task = decide_task(model, outputs, answers, truth, settings)
+    return measure_as(decide_task(model, outputs, answers, truth, settings), answers, truth, source, seed)
+
+
+def measure_as(
+    task: Task, answers: Mapping[str, NDArray[Any]], truth: Sequence[Any], source: str, seed: int = 0
+) -> ReferencePerformance:
+    """Return the performance on labelled rows of a known task; arguments as those of ``measure``."""
     sums = sums_of(task, answers, truth, seed, SAMPLE_ROWS)
     metrics = metrics_of(task, sums, seed)
     cells = sums.cells if isinstance(sums, ClassSums) else None

@@ -11,6 +11,7 @@ from driftline.store.profile.reference import Reference
 from driftline.store.profile.segments import SegmentedReference
 from driftline.store.records import MICROSECONDS, Arm
 from driftline.store.references import newest_reference
+from driftline.store.segments.settings import WantedSegments
 from driftline.store.segments.windows import segment_window
 
 _HOUR = 3600
@@ -42,13 +43,7 @@ def segments_now(
         ConfigurationError: the column is not among these, or has no segments.
         ReferenceMissing: the reference lacks them, and there is no sample of its rows.
     """
-    wanted = wanted_of(context.segments, version.identity.name, version.stored.columns)
-    if column not in [each.name for each in wanted]:
-        named = ", ".join(each.name for each in wanted) or "none of its inputs"
-        raise ConfigurationError(
-            f"segments.columns names {named} for {version.identity.name}, not {column}: write "
-            f'`[segments] columns = ["{column}"]`, or set DRIFTLINE_SEGMENTS_COLUMNS={column}'
-        )
+    wanted = wanted_with(context, version, column)
     with context.engine.connect() as connection:
         found = newest_reference(connection, version.id)
     assert found is not None
@@ -61,3 +56,19 @@ def segments_now(
     windows = {name: {span: profile} for name, profile in profiles.items()}
     drifts = judge_segments(in_force[1], segmented, windows, settings, interval_seconds=_HOUR)
     return SegmentsNow(version, arm, window, in_force[1], segmented, drifts)
+
+
+def wanted_with(context: JobContext, version: WatchedVersion, column: str) -> list[WantedSegments]:
+    """Return what the settings want of a version, the column among it.
+
+    Raises:
+        ConfigurationError: the column is not among ``[segments] columns``.
+    """
+    wanted = wanted_of(context.segments, version.identity.name, version.stored.columns)
+    if column not in [each.name for each in wanted]:
+        named = ", ".join(each.name for each in wanted) or "none of its inputs"
+        raise ConfigurationError(
+            f"segments.columns names {named} for {version.identity.name}, not {column}: write "
+            f'`[segments] columns = ["{column}"]`, or set DRIFTLINE_SEGMENTS_COLUMNS={column}'
+        )
+    return wanted

@@ -22,13 +22,15 @@ def redacted_training(
 
     Args:
         identity: the model as MLflow knows it; ``columns`` are those of its signature.
-        data: the values by column name.
+        data: the values by column name; columns that it lacks are left out.
     """
     known = redaction.identity(identity)
-    before = {(c.side, c.name): data[c.column_name] for c in columns}
+    before = {(c.side, c.name): data[c.column_name] for c in columns if c.column_name in data}
     kept = prediction_columns(known.signature)
     redacted: dict[str, NDArray[Any]] = {}
     for column in kept:
+        if (column.side, column.name) not in before:
+            continue
         values = before[column.side, column.name]
         if column.name in redaction.methods:
             cells = [redaction.cell(column.name, _plain(value)) for value in values]

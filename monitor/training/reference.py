@@ -19,13 +19,13 @@ from driftline.monitor.drift.calibration import calibrate
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.frames import TrainingDataMismatch, answer_columns, tensor_column, typed_columns
 from driftline.monitor.mlflow_link import MlflowLink, exact_uri
-from driftline.monitor.performance.reference_performance import measure
+from driftline.monitor.performance.reference_performance import ReferencePerformance, measure
 from driftline.monitor.performance.settings import PerformanceSettings
 from driftline.monitor.performance.task import TaskUnclear
 from driftline.monitor.training.importance import Importances, given_importances, measured_importances
 from driftline.monitor.training.redacted_training import redacted_training
 from driftline.monitor.training.reference_sample import SAMPLE_FILE, draw_sample, keep_sample, write_sample
-from driftline.monitor.training.segmented import with_segments
+from driftline.monitor.training.segmented import with_segment_performance, with_segments
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.backfill import put_in_force
 from driftline.store.engine import writing
@@ -115,6 +115,7 @@ def build(
     segments.check(identity.name, [c.name for c in columns if c.side == "input"])
     inputs = [c for c in columns if c.side == "input"]
     outputs = [c for c in columns if c.side == "output"]
+    wanted = segments.columns_of(identity.name, [c.name for c in inputs])
     _require_inputs(identity, frame, inputs)
     data = tensor_column(frame, inputs[0]) if _is_one_tensor(identity) else typed_columns(frame, inputs)
     names = {c.name for c in inputs}
@@ -133,8 +134,10 @@ def build(
     measured = Labelled(data, truth, f"{len(frame)} training rows")
     if held_out is not None:
         measured = _held_out(link, identity, held_out, labels, columns)
+        measured.data.update(typed_columns(held_out, [c for c in inputs if c.name in {each.name for each in wanted}]))
     found, unclear = _performance(identity, outputs, measured, performance or PerformanceSettings())
     if redaction is not None:
+        measured = measured._replace(data=redacted_training(redaction, identity, columns, measured.data)[2])
         identity, columns, data = redacted_training(redaction, identity, columns, data)
         inputs = [c for c in columns if c.side == "input"]
     reference = calibrate(build_reference(columns, data, source=source, made_at_us=now_us()))
@@ -144,7 +147,11 @@ def build(
         reference = replace(reference, importances=shares, importances_from=relied_on.source)
     wanted = segments.columns_of(identity.name, [c.name for c in inputs])
     reference = with_segments(reference, wanted, segments.max_values, data, len(frame), drift or DriftSettings())
-    return BuiltReference(identity, replace(reference, performance=found), draw_sample(data), said, unclear)
+    if found is not None and measured.truth is not None:
+        labelled = measured.data, measured.truth.tolist(), measured.source
+        parts = with_segment_performance(reference.segments, found.task, *labelled)
+        reference = replace(reference, performance=found.to_json(), segments=parts)
+    return BuiltReference(identity, reference, draw_sample(data), said, unclear)
 
 
 def save(engine: Engine, built: BuiltReference, home: Path) -> int:
@@ -322,15 +329,14 @@ def _held_out(
 
 def _performance(
     identity: ModelIdentity, outputs: list[PredictionColumn], rows: Labelled, settings: PerformanceSettings
-) -> tuple[dict[str, Any] | None, str]:
-    """Return the performance on labelled rows as the reference keeps it, or why there is none."""
+) -> tuple[ReferencePerformance | None, str]:
+    """Return the performance on labelled rows, or why there is none."""
     if rows.truth is None:
         return None, "give the column of labels by --labels COLUMN"
     try:
-        found = measure(identity.name, outputs, rows.data, rows.truth.tolist(), settings, rows.source)
+        return measure(identity.name, outputs, rows.data, rows.truth.tolist(), settings, rows.source), ""
     except TaskUnclear as error:
         return None, str(error)
-    return found.to_json(), ""
 
 
 def _measured(

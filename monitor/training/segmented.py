@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from driftline.monitor.drift.calibration import calibrate_for, is_calibrated, simulated_statistics
 from driftline.monitor.drift.column_judge import statistic_of
 from driftline.monitor.drift.settings import DriftSettings
+from driftline.monitor.performance.classes import class_name
+from driftline.monitor.performance.reference_performance import measure_as
+from driftline.monitor.performance.task import Task
 from driftline.store.profile.columns import ProfiledColumn
 from driftline.store.profile.reference import Reference
 from driftline.store.profile.segments import SegmentedReference, segmented_column, segmented_reference
@@ -62,6 +65,37 @@ def calibrated(reference: Reference, segmented: SegmentedReference, drift: Drift
             continue
         found[name] = calibrate_for(of, chosen).calibration or {}
     return segmented.with_calibrations(found) if found else segmented
+
+
+def with_segment_performance(
+    segments: Sequence[SegmentedReference],
+    task: Task,
+    data: Mapping[str, NDArray[Any]],
+    truth: Sequence[Any],
+    source: str,
+) -> tuple[SegmentedReference, ...]:
+    """Return segments with what the model did on labelled rows of each; without, where the rows lack the column.
+
+    Args:
+        data: the model's outputs and the columns of the segments, arrays of one length by column name.
+        truth: labels of the same rows, as Python values; None or NaN where there is none.
+        source: which rows they are, for people.
+    """
+    labels = [None if class_name(label) is None else label for label in truth]
+    found = []
+    for segmented in segments:
+        cells = data.get(segmented.column.column_name)
+        if cells is None or not all(name in data for name in task.columns):  # redacted, or not in these rows
+            found.append(segmented)
+            continue
+        places, measured = segmented.column.places(cells, len(labels)), {}
+        for place in np.unique(places).tolist():
+            rows = np.flatnonzero(places == place)
+            answers = {name: data[name][rows] for name in task.columns}
+            performance = measure_as(task, answers, [labels[row] for row in rows.tolist()], source)
+            measured[segmented.column.segments[place]] = replace(performance, score_histogram=None).to_json()
+        found.append(segmented.with_performances(measured))
+    return tuple(found)
 
 
 def known_segments(reference: Reference, wanted: WantedSegments, max_values: int) -> SegmentedReference | None:

@@ -21,7 +21,7 @@ class LabelledRows(NamedTuple):
     """Some labelled rows of one version, all of one length.
 
     Attributes:
-        columns: the outputs that were asked for, by ``column_name``.
+        columns: those that were asked for, by ``column_name``.
         labels: as Python values.
         requested_us, event_us, received_us: when the row was asked, when the label became true, and when it came.
     """
@@ -33,20 +33,31 @@ class LabelledRows(NamedTuple):
     received_us: NDArray[np.int64]
 
 
+def chosen_rows(rows: LabelledRows, places: NDArray[np.int64]) -> LabelledRows:
+    """Return the rows at some places."""
+    return LabelledRows(
+        {name: cells[places] for name, cells in rows.columns.items()},
+        [rows.labels[place] for place in places.tolist()],
+        rows.requested_us[places],
+        rows.event_us[places],
+        rows.received_us[places],
+    )
+
+
 def labelled_hour(
-    connection: Connection, version: ModelVersion, arm: int, hour_us: int, outputs: Sequence[str]
+    connection: Connection, version: ModelVersion, arm: int, hour_us: int, wanted: Sequence[str]
 ) -> Iterator[LabelledRows]:
     """Yield the labelled rows of one hour and arm, in chunks, in the order of their requests.
 
     Args:
         hour_us: its start, microseconds since the epoch.
-        outputs: ``column_name`` of the outputs that are wanted.
+        wanted: columns of the prediction table that are read.
     """
     t = version.table.c
-    query = _joined(version, outputs).where(within(version, hour_us, hour_us + HOUR_US, arm))
+    query = _joined(version, wanted).where(within(version, hour_us, hour_us + HOUR_US, arm))
     query = query.order_by(t.received_at, t.invocation_id, t.row_index)  # samples of a regression are drawn by place
     for rows in connection.execute(query.execution_options(yield_per=_CHUNK_ROWS)).partitions():
-        yield _labelled(version, rows, outputs)
+        yield _labelled(version, rows, wanted)
 
 
 def newest_labelled(

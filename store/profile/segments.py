@@ -138,11 +138,16 @@ def segmented_column(
 
 @dataclass(frozen=True, eq=False)
 class SegmentPart:
-    """What training held in one segment: rows, the packed profile, and what the judge has simulated from it."""
+    """What training held in one segment: rows, the packed profile, and what the judge has simulated from it.
+
+    ``performance`` is the model's on labelled rows of the segment, as ``Reference.performance``; None where it was not
+    measured.
+    """
 
     rows: int
     packed_profile: bytes = field(repr=False)
     calibration: dict[str, Any] | None = field(default=None, repr=False)
+    performance: dict[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,8 +169,9 @@ class SegmentedReference:
         if part is None:
             return None
         made = replace(
-            whole, packed_profile=part.packed_profile, row_count=part.rows, calibration=part.calibration, segments=()
-        )
+            whole, packed_profile=part.packed_profile, row_count=part.rows, calibration=part.calibration, segments=(),
+            performance=part.performance,
+        )  # fmt: skip
         # The same columns have the same places and hash, which are costly to find anew for each segment.
         made.__dict__.update(layout=whole.layout, spec_hash=whole.spec_hash)
         return made
@@ -178,12 +184,21 @@ class SegmentedReference:
         }
         return replace(self, parts=parts)
 
+    def with_performances(self, performances: Mapping[str, dict[str, Any]]) -> "SegmentedReference":
+        """Return the same with the model's performance in some segments."""
+        parts = {
+            name: replace(part, performance=performances.get(name, part.performance))
+            for name, part in self.parts.items()
+        }
+        return replace(self, parts=parts)
+
     def to_json(self) -> dict[str, Any]:
         parts = {
             name: {
                 "rows": part.rows,
                 "profile": base64.b64encode(part.packed_profile).decode(),
                 "calibration": part.calibration,
+                "performance": part.performance,
             }
             for name, part in self.parts.items()
         }
@@ -192,7 +207,9 @@ class SegmentedReference:
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         parts = {
-            name: SegmentPart(int(part["rows"]), base64.b64decode(part["profile"]), part["calibration"])
+            name: SegmentPart(
+                int(part["rows"]), base64.b64decode(part["profile"]), part["calibration"], part.get("performance")
+            )
             for name, part in raw["parts"].items()
         }
         return cls(SegmentedColumn.from_json(raw["column"]), parts, int(raw["counted_rows"]))

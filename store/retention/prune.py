@@ -27,6 +27,7 @@ _RESULTS = ((schema.drift_result, "computed_at"), (schema.drift_episode, "closed
             (schema.quality_result, "computed_at"), (schema.coerced_cells, "hour_start"),
             (schema.multivariate_result, "computed_at"), (schema.segment_result, "computed_at"),
             (schema.performance_result, "computed_at"), (schema.performance_hour, "hour_start"),
+            (schema.segment_performance_hour, "hour_start"), (schema.segment_performance_result, "computed_at"),
             (schema.label_coverage, "computed_at"), (schema.report, "made_at"), (schema.event, "at"))  # fmt: skip
 
 

@@ -20,6 +20,9 @@ from driftline.store.schema.results import (
     quality_result,
     report,
     report_file,
+    segment_performance_hour,
+    segment_performance_progress,
+    segment_performance_result,
     segment_result,
 )
 from driftline.store.schema.traffic import coerced_cells, event, invocation, profile, profile_backfill, segment_profile
@@ -54,6 +57,9 @@ __all__ = [
     "reference",
     "report",
     "report_file",
+    "segment_performance_hour",
+    "segment_performance_progress",
+    "segment_performance_result",
     "segment_profile",
     "segment_result",
     "spool",

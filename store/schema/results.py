@@ -214,6 +214,61 @@ performance_hour = Table(
     Index(None, "hour_start"),
 )
 
+segment_performance_hour = Table(  # of one column's segments
+    "segment_performance_hour",
+    metadata,
+    identity(),
+    of_model_version(),
+    Column("arm", SmallInteger, nullable=False),
+    Column("spec", Text, nullable=False),  # of the column and its segments (profile.segments)
+    Column("hour_start", Timestamp, nullable=False),  # of requests
+    Column("segment", Text, nullable=False),
+    Column("labelled_rows", Identity, nullable=False),
+    Column("last_event_at", Timestamp, nullable=False),  # of the labels
+    Column("content", LargeBinary, nullable=False),  # as in performance_hour
+    UniqueConstraint("model_version_id", "spec", "arm", "hour_start", "segment", name="uq_segment_performance_hour"),
+    Index(None, "hour_start"),
+)
+
+segment_performance_progress = Table(
+    "segment_performance_progress",
+    metadata,
+    Column("model_version_id", Identity, ForeignKey("model_version.id"), primary_key=True, autoincrement=False),
+    Column("spec", Text, primary_key=True),
+    Column("labels_until", Timestamp, nullable=False),  # as in performance_progress
+    Column("task", Text, nullable=False),  # JSON: what the hours were counted for
+)
+
+segment_performance_result = Table(
+    "segment_performance_result",
+    metadata,
+    identity(),
+    of_model_version(),
+    Column("job_run_id", Identity, ForeignKey("job_run.id")),
+    Column("arm", SmallInteger, nullable=False),
+    Column("segment_column", Text, nullable=False),  # as the signature names it
+    Column("segment", Text, nullable=False),
+    Column("window_start", Timestamp, nullable=False),  # of the window that decided
+    Column("window_end", Timestamp, nullable=False),
+    Column("labelled_rows", Identity, nullable=False),
+    Column("reference_rows", Identity, nullable=False),  # labelled ones of the reference in the segment
+    Column("metric", Text, nullable=False),  # that is worst in units of its threshold
+    Column("value", Double),
+    Column("low", Double),
+    Column("high", Double),
+    Column("reference", Double),
+    Column("threshold", Double),
+    Column("judged", Integer, nullable=False),  # metrics
+    Column("breached", Integer, nullable=False),  # metrics
+    Column("metrics", Text, nullable=False),  # JSON: all metrics
+    Column("verdict", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("computed_at", Timestamp, nullable=False),
+    Index(None, "model_version_id", "arm", "window_end"),
+    Index(None, "job_run_id"),
+    Index(None, "computed_at"),
+)
+
 performance_progress = Table(
     "performance_progress",
     metadata,

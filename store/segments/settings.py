@@ -27,8 +27,9 @@ class SegmentSettings:
             lacks a column which is named for all is judged without it.
         max_values: values of a column that are segments of their own, those most frequent in training; the others are
             one segment, ``other``. Cells without a value are ``missing``.
-        budget_share: the part of ``[drift] false_alarms_per_month`` that a model's segments share; the rest is left to
-            the model as a whole. From 0 to 1, exclusive; only models that have segments share.
+        budget_share: the part of ``[drift] false_alarms_per_month``, and of the probability that ``[performance]
+            chance_deviations`` stands for, that a model's segments share; the rest is left to the model as a whole.
+            From 0 to 1, exclusive; only models that have segments share.
         interval_seconds: pause between two looks for hours that are over: these are judged once.
     """
 

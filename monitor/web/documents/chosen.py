@@ -14,6 +14,7 @@ from driftline.monitor.rows.multivariate_rows import newest_check
 from driftline.monitor.rows.performance_rows import newest_coverage, newest_performance
 from driftline.monitor.rows.quality_rows import newest_findings
 from driftline.monitor.rows.results import newest_drift
+from driftline.monitor.rows.segment_performance_rows import newest_segment_performance
 from driftline.monitor.rows.segment_rows import newest_segments
 from driftline.monitor.segments.parts import segment_names
 from driftline.monitor.status import VersionStatus
@@ -36,6 +37,7 @@ class Chosen:
         rows: of ``drift_result``: its newest judgement.
         quality, multivariate, performance: what their jobs found last; ``segments`` likewise, of ``segment_result``.
         coverage: that of labels.
+        segment_performance: rows of ``segment_performance_result``.
     """
 
     versions: Sequence[VersionStatus]
@@ -47,6 +49,7 @@ class Chosen:
     segments: Sequence[Row[Any]]
     performance: Sequence[JudgedMetric]
     coverage: LabelCoverage | None
+    segment_performance: Sequence[Row[Any]]
 
     @property
     def is_usual(self) -> bool:
@@ -77,9 +80,10 @@ def choose(connection: Connection, sources: Sources, model: str, query: PageQuer
     status = wanted[0]
     arm = status.version.arms[0] if query.arm is None else query.arm
     if arm == status.version.arms[0]:
-        found = status.segments, status.performance, status.coverage
+        found = status.segments, status.performance, status.coverage, status.segment_performance
         return Chosen(versions, status, arm, status.drift, status.quality, status.multivariate, *found)
     key = connection, status.version.id, arm
+    named = segment_names(sources.context, status.version)
     return Chosen(
         versions,
         status,
@@ -87,7 +91,8 @@ def choose(connection: Connection, sources: Sources, model: str, query: PageQuer
         newest_drift(*key),
         newest_findings(*key),
         newest_check(*key),
-        newest_segments(*key, segment_names(sources.context, status.version)),
+        newest_segments(*key, named),
         newest_performance(*key),
         newest_coverage(*key),
+        newest_segment_performance(*key, named),
     )

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import Row
 
 from driftline.monitor.accounts_document import accounts_document
@@ -206,3 +207,25 @@ def _job_entry(sources: Sources, clock: JobClock | None, check: str, known_since
 def accounts_entry(sources: Sources) -> dict[str, Any] | None:
     """Return the capture accounts; None where they cannot be had."""
     return accounts_document(sources.context.engine, sources.context.home)
+
+
+def segment_performance_entry(row: Row[Any]) -> dict[str, Any]:
+    """Return the newest verdict on the performance in one segment."""
+    return {
+        "segment_column": row.segment_column,
+        "segment": row.segment,
+        "verdict": row.verdict,
+        "reason": row.reason,
+        "metric": row.metric,
+        "value": finite(row.value),
+        "low": finite(row.low),
+        "high": finite(row.high),
+        "reference": finite(row.reference),
+        "threshold": finite(row.threshold),
+        "labelled_rows": row.labelled_rows,
+        "reference_rows": row.reference_rows,
+        "breached_metrics": row.breached,
+        "judged_metrics": row.judged,
+        "metrics": orjson.loads(row.metrics),
+        "window": {"start": iso(row.window_start), "end": iso(row.window_end)},
+    }
