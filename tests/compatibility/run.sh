@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../.."
 here=tests/compatibility
 contract=(
     $here
+    tests/scorer/fast_path/test_matrix.py
     tests/scorer/test_byte_compatibility.py
     tests/scorer/test_capture.py
     tests/scorer/test_model_source.py
