@@ -1,6 +1,7 @@
 """Whether captured rows can be put to another version at all, and which of its outputs stand beside which."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 from driftline.store.errors import DriftlineError
 from driftline.store.prediction_columns import PredictionColumn, prediction_columns
 from driftline.store.records import ModelIdentity
+from driftline.store.redaction import Redaction
 
 
 class CannotReplay(DriftlineError):
@@ -20,7 +22,7 @@ class Fit:
     """How the asked version's columns stand to those of the version that answered.
 
     Attributes:
-        inputs: of the version that answered.
+        inputs: of the version that answered, without those whose values are redacted.
         outputs: of the asked version.
         pairs: outputs that are compared: of the version that answered, of the asked one.
         notes: what differs, in sentences.
@@ -32,18 +34,24 @@ class Fit:
     notes: tuple[str, ...]
 
 
-def fit(columns: Sequence[PredictionColumn], answered_by: str, asked: ModelIdentity) -> Fit:
+def fit(
+    columns: Sequence[PredictionColumn], answered_by: str, asked: ModelIdentity, redaction: Redaction | None = None
+) -> Fit:
     """Compare the columns of captured rows with the signature of the version that is to be asked.
 
     Args:
         columns: of the version that answered, whose name for people is ``answered_by``.
+        redaction: whose columns hold no values that a model could be asked about.
 
     Raises:
         CannotReplay: the version needs inputs that the rows do not have, or has no output to compare.
     """
-    inputs = tuple(c for c in columns if c.side == "input")
+    redacted = frozenset(redaction.methods) if redaction is not None else frozenset[str]()
+    captured = [c for c in columns if c.side == "input"]
+    inputs = tuple(c for c in captured if c.name not in redacted)
     label = f"{asked.name}/{asked.version}"
-    notes = list(_input_notes(inputs, answered_by, asked.signature, label))
+    notes = _redaction_notes(captured, redacted, asked.signature, label)
+    notes += _input_notes(inputs, answered_by, asked.signature, label, redacted)
     outputs = tuple(c for c in prediction_columns(asked.signature) if c.side == "output")
     given = [c for c in columns if c.side == "output"]
     by_name = {c.name: c for c in outputs}
@@ -61,13 +69,40 @@ def fit(columns: Sequence[PredictionColumn], answered_by: str, asked: ModelIdent
     return Fit(inputs, outputs, tuple(pairs), tuple(notes))
 
 
-def _input_notes(
-    inputs: Sequence[PredictionColumn], answered_by: str, signature: Mapping[str, Any] | None, label: str
+def _redaction_notes(
+    captured: Sequence[PredictionColumn], redacted: AbstractSet[str], signature: Mapping[str, Any] | None, label: str
 ) -> list[str]:
-    specs = orjson.loads((signature or {}).get("inputs") or "[]")
+    """Return what is not handed over because its values were never kept; what cannot do without is refused."""
+    specs, wanted = _specs(signature)
+    whole = {c.name for c in captured} == {"row"}  # requests without columns of their own: nothing can be left out
+    held = [name for name in wanted if name in redacted]
+    if required := [name for name in held if whole or wanted[name].get("required", True)]:
+        optional = "" if whole else ", or log this one with these inputs as optional (`required=False`)"
+        raise CannotReplay(
+            f"{label} requires {_listed(required)}, whose values [redaction] keeps out of the store: replay a version "
+            f"that does without{optional}"
+        )
     if not specs:
-        return [f"{label} has no signature of its inputs: it gets all columns as they came"]
-    wanted = {str(spec["name"]): spec for spec in specs if spec.get("name") is not None}
+        held = [c.name for c in captured if c.name in redacted]
+    return [f"{label} answers without {_listed(held)}, whose values [redaction] keeps out of the store"] if held else []
+
+
+def _specs(signature: Mapping[str, Any] | None) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Return the inputs of a signature, and those that have a name by it."""
+    specs = orjson.loads((signature or {}).get("inputs") or "[]")
+    return specs, {str(spec["name"]): spec for spec in specs if spec.get("name") is not None}
+
+
+def _input_notes(
+    inputs: Sequence[PredictionColumn],
+    answered_by: str,
+    signature: Mapping[str, Any] | None,
+    label: str,
+    redacted: AbstractSet[str],
+) -> list[str]:
+    specs, wanted = _specs(signature)
+    if not specs:
+        return [f"{label} has no signature of its inputs: it gets the columns as they came"]
     captured = {c.name: c for c in inputs}
     if not wanted or set(captured) == {"row"}:  # by position, or of requests without named columns
         columns = [spec for spec in specs if spec["type"] != "tensor"]
@@ -77,7 +112,7 @@ def _input_notes(
                 "that takes the same, or name the columns in the signature"
             )
         return []
-    missing = [name for name in wanted if name not in captured]
+    missing = [name for name in wanted if name not in captured and name not in redacted]
     required = [name for name in missing if wanted[name].get("required", True)]
     if required:
         raise CannotReplay(

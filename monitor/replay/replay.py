@@ -106,7 +106,7 @@ def replay(context: JobContext, uri: str, options: ReplayOptions, progress: Prog
     """
     asked = context.link.resolve(uri)
     answered_by = _answered_by(context, asked, options)
-    fitting = fit(answered_by.stored.columns, answered_by.label, asked)
+    fitting = fit(answered_by.stored.columns, answered_by.label, asked, context.redaction)
     sample = _sample(context, answered_by, options)
     with Candidate(exact_uri(asked), asked.signature, fitting.outputs, options.timeout_seconds) as candidate:
         with progress(sample.rows) as done:
@@ -277,15 +277,15 @@ def _check(
     identity = answered_by.identity
     if (identity.name, identity.version) == (asked.name, asked.version):
         return None  # the replay is that check
-    again = fit(answered_by.stored.columns, answered_by.label, identity)
     chunk = first_chunk(context.engine, sample, _CHECKED_ROWS)
     if chunk is None:
         return None
     try:
+        again = fit(answered_by.stored.columns, answered_by.label, identity, context.redaction)
         with Candidate(exact_uri(identity), identity.signature, again.outputs, options.timeout_seconds) as version:
             answers = version.answer(captured(chunk, again.inputs))
             timing = time_requests(context.engine, chunk, again.inputs, version, options.window, options.arm)
-    except (ModelNotFound, CandidateLost) as error:
+    except (CannotReplay, ModelNotFound, CandidateLost) as error:
         return {"rows": 0, "differing_rows": None, "failed_rows": None, "reason": str(error), "timing": None}
     outputs = [
         compare_output((a, chunk.columns[a.column_name][answers.answered]), (b, answers.cells[b.column_name]), 0.0)

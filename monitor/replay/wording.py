@@ -65,6 +65,11 @@ def output_line(output: dict[str, Any]) -> str:
     return said
 
 
+def distance(value: float | None) -> str:
+    """Return by how much a row's answers differ, as text."""
+    return "a value that one of them lacks" if value is None or value == float("inf") else number(value)
+
+
 def _outputs(content: dict[str, Any]) -> Iterator[str]:
     for output in content["outputs"]:
         yield output_line(output)
@@ -126,11 +131,7 @@ def _most_different(content: dict[str, Any]) -> Iterator[str]:
     if rows:
         yield "rows that differ most:"
     for row in rows:
-        yield f"    {row['invocation_id']} row {row['row']}: by {_number(row['difference'])}"
+        yield f"    {row['invocation_id']} row {row['row']}: by {distance(row['difference'])}"
         for side in ("recorded", "asked", "inputs"):
             if side in row:
                 yield f"        {side}: {', '.join(f'{name} {value}' for name, value in row[side].items())}"
-
-
-def _number(value: float | None) -> str:
-    return "a value that one of them lacks" if value is None or value == float("inf") else number(value)

@@ -43,10 +43,16 @@ def test_a_pipeline_gets_json_an_exit_code_and_a_run_and_no_values_that_it_did_n
     assert content["disagreement"]["share"] > 0.05
     assert set(content["most_different"][0]["inputs"]) == {"age", "income", "tenure"}
     assert content["verdict"] in page.read_text()
+    shown = [f"<th>{name}</th>" for name in ("prediction then", "prediction now", "age", "income", "tenure")]
+    shown += [f"<td>{value:.6g}</td>" for value in content["most_different"][0]["inputs"].values()]
+    assert [said for said in shown if said not in page.read_text()] == []
     run_id = tracking.get_model_version("tiny", "2").tags["driftline.replay.run"]
     assert run_id in found.stderr
-    logged = Path(mlflow.artifacts.download_artifacts(f"runs:/{run_id}/replay.json", dst_path=str(tmp_path)))
-    assert "inputs" not in json.loads(logged.read_text())["most_different"][0]
+    logged = Path(mlflow.artifacts.download_artifacts(run_id=run_id, dst_path=str(tmp_path / "logged")))
+    assert "inputs" not in json.loads((logged / "replay.json").read_text())["most_different"][0]
+    page_without = (logged / "replay.html").read_text()
+    assert "Rows that differ most" in page_without
+    assert [said for said in shown if said in page_without] == []
     same = run("--model", tiny.uri, "--of", "tiny/1", "--no-mlflow", "--fail-above", "0")
     assert same.exit_code == 0, same.output
     assert same.stdout.startswith("version 1 answers 0 % of 120 rows otherwise")

@@ -8,6 +8,7 @@ from store_traffic import signature
 from driftline.monitor.replay.fit import CannotReplay, fit
 from driftline.store.prediction_columns import prediction_columns
 from driftline.store.records import ModelIdentity
+from driftline.store.redaction import Redaction
 
 AGE, PLAN = {"name": "age", "type": "double", "required": True}, {"name": "plan", "type": "string", "required": True}
 
@@ -23,6 +24,18 @@ def test_a_required_input_that_no_request_has_is_refused_with_the_next_step() ->
     with pytest.raises(CannotReplay, match=r"do not have city, which clf/2 requires: .*required=False") as told:
         fit(COLUMNS, "clf/1", asked([AGE, PLAN, {"name": "city", "type": "string", "required": True}]))
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("method", ["drop", "hash", "mask"])
+def test_a_redacted_input_is_refused_where_it_is_required_and_else_left_out(method: str) -> None:
+    redaction = Redaction({"plan": method}, b"0123456789abcdef")
+    columns = prediction_columns(redaction.identity(asked([AGE, PLAN])).signature)
+    with pytest.raises(CannotReplay, match=r"^clf/2 requires plan, whose values \[redaction\] keeps .*required=False"):
+        fit(columns, "clf/1", asked([AGE, PLAN]), redaction)
+    found = fit(columns, "clf/1", asked([AGE, {**PLAN, "required": False}]), redaction)
+    assert found.notes == ("clf/2 answers without plan, whose values [redaction] keeps out of the store",)
+    assert [c.name for c in found.inputs] == ["age"]
+    assert fit(columns, "clf/1", asked([AGE]), redaction).notes == ()
 
 
 def test_optional_inputs_inputs_left_out_and_other_types_are_told() -> None:
