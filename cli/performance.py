@@ -1,5 +1,6 @@
-"""``driftline performance``: how well a model does on the rows whose labels came."""
+"""``driftline performance``: how well a model does on the rows whose labels came, and is estimated to do on all."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from driftline.monitor.jobs.job import JobContext
     from driftline.monitor.performance.coverage import LabelCoverage
     from driftline.monitor.performance.realised import Counted, Realised
+    from driftline.monitor.performance.verdict import JudgedMetric
     from driftline.monitor.watch import WatchedVersion
 
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     type=Since(),
     default="30d",
     show_default=True,
-    help="How far back requests count: 24h, 7d, or a time such as 2026-01-31T12:00:00Z; whole hours.",
+    help="How far back requests count: 24h, 7d, or a time such as 2026-01-31T12:00:00Z; whole minutes.",
 )
 @click.option("--segment", metavar="COLUMN", help="By the segments of this column, one of [segments] columns.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
@@ -32,45 +34,68 @@ if TYPE_CHECKING:
 def performance(base: BaseSettings, model: str, since: int, segment: str | None, as_json: bool) -> None:
     """Show how well MODEL does on the rows whose labels came, by arm, against its own performance on its reference.
 
+    Of a binary classifier with probabilities also what is estimated of all its rows: that needs no labels, and cannot
+    see that the truth behind them changed.
+
     MODEL is a name, name/version or models:/name/version; a name alone means the version that had rows last.
     """
     from driftline.cli.job_context import open_context
     from driftline.monitor.judge import iso
     from driftline.monitor.performance.realised import count_labels
     from driftline.monitor.watch import find_version
+    from driftline.store.labels.changes import HOUR_US
 
     context = open_context(base, create=False)
     with context.engine.connect() as connection:
         version = find_version(connection, model, since)
     counted = count_labels(context.engine, version, context.performance)
-    window = _whole_hours(since, context.clock())
+    window = _window(since, context.clock())
     if segment is not None and counted is not None and counted.task is not None:
-        tell_segments(context, version, counted.task, segment, window, as_json=as_json)
+        whole_hours = window[0] // HOUR_US * HOUR_US, window[1]
+        tell_segments(context, version, counted.task, segment, whole_hours, as_json=as_json)
         return
-    found = [] if counted is None else _judge(context, version, counted, window)
+    found = {} if counted is None else _judge(context, version, counted, window)
+    estimated = _estimate(context, version, window)
     if as_json:
-        click.echo(orjson.dumps(_document(version, counted, window, found), option=orjson.OPT_INDENT_2).decode())
+        shown = _document(version, counted, window, found, estimated)
+        click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
         return
-    if counted is None:
-        click.echo(f"{version.label}: no labels yet: post some to /labels, or `driftline labels load FILE`")
+    if counted is None and not estimated:
+        click.echo(f"{version.label}: no labels yet: {_POST}")
         return
     click.echo(f"{version.label}: requests from {iso(window[0])} to {iso(min(window[1], context.clock()))}")
-    if counted.unclear:
+    if counted is not None and counted.unclear:
         click.echo(f"not judged: {counted.unclear}")
-    elif counted.reference is not None:
-        click.echo(f"against the model's own performance on {counted.reference.source}")
-    click.echo("\n\n".join(_table(each) for each in found))
+    source = _reference_source(context, version)
+    if source:
+        click.echo(f"against the model's own performance on {source}")
+    arms = sorted(found.keys() | estimated.keys())
+    click.echo("\n\n".join(_table(arm, found.get(arm), estimated.get(arm, ())) for arm in arms))
 
 
-def _whole_hours(since_us: int, now_us: int) -> tuple[int, int]:
+_POST = "post some to /labels, or `driftline labels load FILE`"
+
+
+def _reference_source(context: "JobContext", version: "WatchedVersion") -> str:
+    from driftline.monitor.performance.reference_performance import performance_of
+    from driftline.store.references import newest_reference
+
+    with context.engine.connect() as connection:
+        in_force = newest_reference(connection, version.id)
+    known = None if in_force is None else performance_of(in_force[1])
+    return "" if known is None else known.source
+
+
+def _window(since_us: int, now_us: int) -> tuple[int, int]:
     from driftline.store.labels.changes import HOUR_US
+    from driftline.store.profile_rows import SPAN_US
 
-    return since_us // HOUR_US * HOUR_US, now_us // HOUR_US * HOUR_US + HOUR_US
+    return since_us // SPAN_US * SPAN_US, now_us // HOUR_US * HOUR_US + HOUR_US
 
 
 def _judge(
     context: "JobContext", version: "WatchedVersion", counted: "Counted", window: tuple[int, int]
-) -> "list[Realised]":
+) -> "dict[int, Realised]":
     from driftline.monitor.performance.realised import judge_arm
     from driftline.monitor.rows.performance_rows import labelled_arms
     from driftline.monitor.segments.performance_check import whole_performance
@@ -79,11 +104,25 @@ def _judge(
     with context.engine.connect() as connection:
         arms = labelled_arms(connection, version.id)
         now = context.clock()
-        return [judge_arm(connection, version, arm, counted, [window], settings, labels, now) for arm in arms]
+        return {arm: judge_arm(connection, version, arm, counted, [window], settings, labels, now) for arm in arms}
+
+
+def _estimate(
+    context: "JobContext", version: "WatchedVersion", window: tuple[int, int]
+) -> "dict[int, list[JudgedMetric]]":
+    from driftline.monitor.performance.estimated_windows import estimate_version
+
+    with context.engine.connect() as connection:
+        found = estimate_version(connection, version, [window], context.performance)
+    return {arm: metrics for arm, metrics in found.items() if metrics}
 
 
 def _document(
-    version: "WatchedVersion", counted: "Counted | None", window: tuple[int, int], found: "list[Realised]"
+    version: "WatchedVersion",
+    counted: "Counted | None",
+    window: tuple[int, int],
+    found: "dict[int, Realised]",
+    estimated: "dict[int, list[JudgedMetric]]",
 ) -> dict[str, object]:
     from driftline.monitor.judge import iso
     from driftline.monitor.performance_document import coverage_document, performance_document
@@ -99,36 +138,62 @@ def _document(
         "reference": None if reference is None else {"source": reference.source, "rows": reference.rows},
         "arms": [
             {
-                "arm": Arm(each.arm).name.lower(),
-                "metrics": performance_document(each.metrics),
-                "labels": coverage_document(each.coverage),
+                "arm": Arm(arm).name.lower(),
+                "metrics": performance_document(
+                    [*(found[arm].metrics if arm in found else ()), *estimated.get(arm, ())]
+                ),
+                "labels": coverage_document(found[arm].coverage if arm in found else None),
             }
-            for each in found
+            for arm in sorted(found.keys() | estimated.keys())
         ],
     }
 
 
-def _table(found: "Realised") -> str:
+def _table(arm: int, found: "Realised | None", estimated: "Sequence[JudgedMetric]") -> str:
+    from driftline.monitor.performance.metric import METRICS
     from driftline.store.records import Arm
 
-    rows = [("metric", "value", "95 % interval", "reference", "threshold", "labelled/rows", "verdict")]
-    for each in found.metrics:
-        value, reference, threshold = (
-            "-" if x is None else f"{x:.4g}" for x in (each.found and each.found.value, each.reference, each.threshold)
-        )
-        interval = f"{each.found.low:.4g} .. {each.found.high:.4g}" if each.found else "-"
-        verdict = f"{each.verdict}: {each.reason}" if each.reason else each.verdict
-        counts = f"{each.labelled_rows}/{each.window_rows}"
-        rows.append((each.metric, value, interval, reference, threshold, counts, verdict))
-    widths = [max(len(row[i]) for row in rows) for i in range(6)]
+    realised = {each.metric: each for each in (found.metrics if found else ())}
+    guessed = {each.metric: each for each in estimated}
+    head = ["metric", "value", "95 % interval"]
+    head += ["estimated", "95 % interval"] if guessed else []
+    rows = [[*head, "reference", "threshold", "labelled/rows", "verdict"]]
+    for name in (name for name in METRICS if name in realised or name in guessed):
+        each, guess = realised.get(name), guessed.get(name)
+        if each is not None and each.found is None and guess is not None:  # the labels of this window are to come
+            each = None
+        told = each or guess
+        assert told is not None  # it is in one of the two
+        cells = [name, *_value(each), *(_value(guess) if guessed else ())]
+        limits = ("-" if x is None else f"{x:.4g}" for x in (told.reference, told.threshold))
+        rows.append([*cells, *limits, f"{told.labelled_rows}/{told.window_rows}", _verdict(each, guess)])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     lines = []
-    for row in rows if found.metrics else []:
+    for row in rows if len(rows) > 1 else []:
         cells = [
             cell.rjust(width) if i else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=False))
         ]
         lines.append("  ".join([*cells, row[-1]]).rstrip())
-    return "\n".join([f"{Arm(found.arm).name.lower()}: {_coverage(found.coverage)}", *lines])
+    said = _coverage(found.coverage) if found else f"no labels yet: {_POST}"
+    return "\n".join([f"{Arm(arm).name.lower()}: {said}", *lines])
+
+
+def _value(judged: "JudgedMetric | None") -> tuple[str, str]:
+    if judged is None or judged.found is None:
+        return "-", "-"
+    return f"{judged.found.value:.4g}", f"{judged.found.low:.4g} .. {judged.found.high:.4g}"
+
+
+def _verdict(realised: "JudgedMetric | None", estimated: "JudgedMetric | None") -> str:
+    """Return the verdict on the labels; that of the estimate where there is none, and where it is a breach."""
+    said = []
+    if realised is not None:
+        said.append(f"{realised.verdict}: {realised.reason}" if realised.reason else realised.verdict)
+    if estimated is not None and (realised is None or estimated.breached):
+        reason = f": {estimated.reason}" if estimated.reason else ""
+        said.append(f"estimated {estimated.verdict}{reason}")
+    return "; ".join(said)
 
 
 def _coverage(found: "LabelCoverage") -> str:

@@ -51,7 +51,7 @@ def _add_metric(set_gauge: SetGauge, judged: JudgedMetric, labels: dict[str, str
     set_gauge("performance_reference", judged.reference, **labels)
     set_gauge("performance_threshold", judged.threshold, **labels)
     set_gauge("performance_breached", judged.breached, **labels)
-    set_gauge("performance_window_rows", judged.labelled_rows, **labels)
+    set_gauge("performance_window_rows", judged.counted_rows, **labels)
     set_gauge("performance_window_duration_seconds", judged.window_seconds, **labels)
 
 

@@ -21,7 +21,8 @@ class JudgedMetric:
 
     Attributes:
         window: start and end of the requests, microseconds since the epoch.
-        window_rows, labelled_rows: predictions in it, and those of them whose labels count.
+        window_rows, labelled_rows: predictions in it, and those of them whose labels count; of an estimate those with a
+            probability, and none.
         found: None where there were no rows.
         reference: the reference's value; None where that is not known.
         threshold: what the value is held against, on its bad side; None where there is no verdict.
@@ -46,6 +47,11 @@ class JudgedMetric:
         if self.breached is not None:
             return "breach" if self.breached else "ok"
         return "no verdict" if self.reference is None and self.found is not None else "insufficient data"
+
+    @property
+    def counted_rows(self) -> int:
+        """The rows that the value is of."""
+        return self.window_rows if self.estimated else self.labelled_rows
 
     @property
     def window_seconds(self) -> int:
@@ -111,8 +117,9 @@ def is_worse(name: str, value: float, limit: float) -> bool:
 
 
 def _too_few(judged: JudgedMetric, task: Task, sums: Sums | None, settings: PerformanceSettings) -> str:
-    if judged.labelled_rows < settings.min_labelled_rows:
-        return f"{judged.labelled_rows} labelled rows, {settings.min_labelled_rows} are needed"
+    if judged.counted_rows < settings.min_labelled_rows:
+        kind = "rows with a probability" if judged.estimated else "labelled rows"
+        return f"{judged.counted_rows} {kind}, {settings.min_labelled_rows} are needed"
     if task.kind is not TaskKind.BINARY or not isinstance(sums, ClassSums):
         return ""
     if not METRICS[judged.metric].needs_both_classes:

@@ -36,7 +36,7 @@ class Chosen:
         versions: all watched ones, the one first that the model's name means.
         rows: of ``drift_result``: its newest judgement.
         quality, multivariate, performance: what their jobs found last; ``segments`` likewise, of ``segment_result``.
-        coverage: that of labels.
+        estimated_performance: what would be found without labels; ``coverage`` is that of labels.
         segment_performance: rows of ``segment_performance_result``.
     """
 
@@ -48,6 +48,7 @@ class Chosen:
     multivariate: MultivariateDrift | None
     segments: Sequence[Row[Any]]
     performance: Sequence[JudgedMetric]
+    estimated_performance: Sequence[JudgedMetric]
     coverage: LabelCoverage | None
     segment_performance: Sequence[Row[Any]]
 
@@ -80,8 +81,9 @@ def choose(connection: Connection, sources: Sources, model: str, query: PageQuer
     status = wanted[0]
     arm = status.version.arms[0] if query.arm is None else query.arm
     if arm == status.version.arms[0]:
-        found = status.segments, status.performance, status.coverage, status.segment_performance
-        return Chosen(versions, status, arm, status.drift, status.quality, status.multivariate, *found)
+        found = status.segments, status.performance, status.estimated_performance
+        more = status.coverage, status.segment_performance
+        return Chosen(versions, status, arm, status.drift, status.quality, status.multivariate, *found, *more)
     key = connection, status.version.id, arm
     named = segment_names(sources.context, status.version)
     return Chosen(
@@ -93,6 +95,7 @@ def choose(connection: Connection, sources: Sources, model: str, query: PageQuer
         newest_check(*key),
         newest_segments(*key, named),
         newest_performance(*key),
+        newest_performance(*key, estimated=True),
         newest_coverage(*key),
         newest_segment_performance(*key, named),
     )

@@ -76,6 +76,7 @@ def model_document(sources: Sources, model: str, query: PageQuery) -> dict[str, 
         "performance": {
             "decided": performance_document(deciding(chosen.performance)),
             "windows": performance_document(chosen.performance),
+            "estimated": performance_document(deciding(chosen.estimated_performance)),
             "labels": coverage_document(chosen.coverage),
             "segments": [parts.segment_performance_entry(row) for row in chosen.segment_performance],
         },
