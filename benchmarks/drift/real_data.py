@@ -58,10 +58,12 @@ def folder_of(package: str) -> Path:
 def insurance() -> Iterator[Split]:
     """The demo's data: families were assigned to plans at random, so that only what describes the plan differs."""
     people = load_population()
-    trained = people.training.drop(columns=TARGET)
+    trained, like, shifted = (
+        part.drop(columns=TARGET) for part in (people.training, people.like_training, people.shifted)
+    )
     health = "physlm disea hlthg hlthf hlthp"
-    yield Split("insurance: the same plans", trained, people.like_training, calm=" ".join(trained.columns))
-    yield Split("insurance: plans that pay half or less", trained, people.shifted, "lncoins lpi fmde", health)
+    yield Split("insurance: the same plans", trained, like, calm=" ".join(trained.columns))
+    yield Split("insurance: plans that pay half or less", trained, shifted, "lncoins lpi fmde", health)
 
 
 def flights() -> Iterator[Split]:

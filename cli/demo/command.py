@@ -14,19 +14,23 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from driftline.cli.demo.children import Children
 from driftline.store.errors import ConfigurationError, DriftlineError
 
+if TYPE_CHECKING:
+    from driftline.cli.demo.traffic import Label
+
 _MARKER = ".driftline-demo"
 # A profile holds a minute of rows, and a window is whole profiles: the second phase begins with a minute of its own.
 _BUCKET_SECONDS = 60
 _DRIFT_INTERVAL_SECONDS = 5
-_CHECK_INTERVAL_SECONDS = 30  # of data quality, and of all inputs together, which takes a second of processor
+_CHECK_INTERVAL_SECONDS = 30  # of quality and performance, and of all inputs together: a second of processor
 _INTERRUPTED = 130  # as shells say it
-_QUERY = "select received_at, lncoins, disea, prediction from inference_doctor_visits limit 5"
+_QUERY = "select received_at, lncoins, disea, prediction, probability from inference_doctor_visits limit 5"
 
 
 @click.command()
@@ -100,6 +104,7 @@ def _demo(folder: Path, exit_when_done: bool) -> None:
         "DRIFTLINE_MONITOR_DRIFT_INTERVAL_SECONDS": str(_DRIFT_INTERVAL_SECONDS),
         "DRIFTLINE_QUALITY_INTERVAL_SECONDS": str(_CHECK_INTERVAL_SECONDS),
         "DRIFTLINE_MULTIVARIATE_INTERVAL_SECONDS": str(_CHECK_INTERVAL_SECONDS),
+        "DRIFTLINE_PERFORMANCE_INTERVAL_SECONDS": str(_CHECK_INTERVAL_SECONDS),
         "MLFLOW_TRACKING_URI": urls["mlflow"],
         "PYTHONUNBUFFERED": "1",
     }
@@ -147,14 +152,14 @@ def _demo(folder: Path, exit_when_done: bool) -> None:
         )
 
         _say("3. Traffic like the training data: families on the plans that the model was trained on")
-        _phase(children, folder, "first-phase", first_phase, urls["serve"])
+        _phase(children, folder, "first-phase", first_phase, urls)
         _say("   The accounts so far")
         children.run("status", ["driftline", "store", "status"], show=True)
         children.run("verify", ["driftline", "store", "verify"], show=True)
         _wait_for_a_new_bucket()
 
         _say("4. Shifted traffic: families on the plans that pay half of a bill or less")
-        _phase(children, folder, "second-phase", second_phase, urls["serve"])
+        _phase(children, folder, "second-phase", second_phase, urls)
         _show_gauges(urls["monitor"])
 
         _say("5. The report in MLflow, on the model version it is about")
@@ -167,14 +172,28 @@ def _demo(folder: Path, exit_when_done: bool) -> None:
             click.echo("\nstopping")
 
 
-def _phase(children: Children, folder: Path, name: str, send: Callable[[str], None], url: str) -> None:
-    """Send one phase's traffic, wait until all is stored, and print the verdicts."""
+def _phase(
+    children: Children, folder: Path, name: str, send: Callable[[str], "list[Label]"], urls: dict[str, str]
+) -> None:
+    """Send one phase's traffic, wait until all is stored, and print the verdicts, without labels and then with them."""
+    from driftline.cli.demo.traffic import post_labels
+
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    send(url)
+    labels = send(urls["serve"])
     _wait_until_stored(children)
-    command = ["driftline", "drift", "doctor-visits", "--since", since]
-    (folder / f"{name}.json").write_text(children.run(name, [*command, "--json"], quiet=True))
-    children.run(name, command, show=True)
+    _judge(children, folder, name, "drift", since)
+    click.echo("  What the model's own probabilities say of it, before anyone knows the truth:")
+    children.run(name, ["driftline", "performance", "doctor-visits", "--since", since], show=True)
+    click.echo("  The year is over, and it is known who saw a doctor twice:")
+    post_labels(urls["monitor"], labels)
+    _judge(children, folder, name, "performance", since)
+
+
+def _judge(children: Children, folder: Path, name: str, command: str, since: str) -> None:
+    """Print what a command says of a phase, and keep it as JSON."""
+    words = ["driftline", command, "doctor-visits", "--since", since]
+    (folder / f"{name}-{command}.json").write_text(children.run(name, [*words, "--json"], quiet=True))
+    children.run(name, words, show=True)
 
 
 def _wait_for_a_new_bucket() -> None:

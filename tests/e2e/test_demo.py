@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import servers
@@ -24,8 +25,13 @@ class Demo:
     printed: str
 
     def verdicts(self, phase: str) -> dict[str, str]:
-        found = json.loads((self.folder / f"{phase}.json").read_text())
+        found = json.loads((self.folder / f"{phase}-drift.json").read_text())
         return {column["column"]: column["verdict"] for column in found["columns"]}
+
+    def performance(self, phase: str, *, estimated: bool) -> dict[str, Any]:
+        """Return the metrics of a phase by name."""
+        (arm,) = json.loads((self.folder / f"{phase}-performance.json").read_text())["arms"]
+        return {each["metric"]: each for each in arm["metrics"] if each["estimated"] is estimated}
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +46,22 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 def test_the_first_phase_reports_no_drift(demo: Demo) -> None:
     verdicts = demo.verdicts("first-phase")
-    assert verdicts.keys() >= PLAN | HEALTH | {"idp", "prediction"}
+    assert verdicts.keys() >= PLAN | HEALTH | {"idp", "prediction", "probability"}
     assert set(verdicts.values()) == {"no drift"}
 
 
 def test_the_second_phase_reports_the_columns_that_really_moved(demo: Demo) -> None:
     verdicts = demo.verdicts("second-phase")
     assert {name for name in PLAN | HEALTH if verdicts[name] == "drift"} == PLAN
+
+
+@pytest.mark.parametrize("phase", ["first-phase", "second-phase"])
+def test_the_labels_show_what_was_estimated_without_them(demo: Demo, phase: str) -> None:
+    estimated, realised = (demo.performance(phase, estimated=each) for each in (True, False))
+    for name in ("roc_auc", "accuracy"):
+        assert estimated[name]["low"] <= realised[name]["value"] <= estimated[name]["high"]
+        assert (realised[name]["labelled_rows"], realised[name]["window"]["rows"]) == (3_000, 3_000)
+    assert "no labels yet" in demo.printed
 
 
 def test_every_request_is_in_the_store(demo: Demo) -> None:
