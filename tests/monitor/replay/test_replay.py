@@ -10,18 +10,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.models import infer_signature
-from monitor_rig import rows
+from monitor_rig import rows, save_reference
 from replay_rig import answer, label, register
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.mlflow_link import MlflowLink
 from driftline.monitor.replay.fit import CannotReplay
 from driftline.monitor.replay.mlflow_run import log_replay
 from driftline.monitor.replay.page import render
 from driftline.monitor.replay.replay import ReplayOptions, replay
 from driftline.monitor.replay.wording import told
+from driftline.monitor.training.reference import build
 from driftline.store.errors import ModelNotFound
 from driftline.store.records import Arm, ModelIdentity, now_us
+from driftline.store.redaction import Redaction
 
 TRAINING = rows(3_000, seed=1)
 HOUR_US = 3_600_000_000
@@ -114,6 +117,41 @@ def read_back(client: mlflow.MlflowClient, run_id: str, asked: ModelIdentity, co
     assert json.loads((found / "replay.json").read_text())["verdict"] == content["verdict"]
     with (found / "differing.csv").open() as file:
         assert len(list(csv.DictReader(file))) == content["disagreement"]["differing_rows"]
+
+
+def test_a_replay_of_numbers_goes_through_a_tracking_server(
+    sqlite_context: JobContext, tracking_server: mlflow.MlflowClient, tmp_path: Path
+) -> None:
+    first, second = (LinearRegression().fit(TRAINING, TRAINING["age"] - TRAINING["income"] + by) for by in (0, 2))
+    register("amount", first, TRAINING)
+    asked = register("amount", second, TRAINING)
+    context = changed(sqlite_context, link=MlflowLink())
+    save_reference(context, build(context.link, asked, TRAINING, "training rows"))
+    answer(context, context.link.resolve("models:/amount/1"), first, rows(300, seed=2))
+    made = replay(context, "models:/amount/2", last_hour(of="amount/1", tolerance=1.5))
+    (output,) = made.content["outputs"]
+    assert (output["bias"], output["p99_absolute"]) == (pytest.approx(2), pytest.approx(2))
+    assert (output["share"], output["tolerance"]) == (1.0, 1.5)
+    assert output["correlation"] == pytest.approx(1)
+    drift = made.content["prediction_drift"]
+    assert drift["against_recorded"][0]["verdict"] == "drift"
+    assert drift["against_training"][0]["verdict"] == "no drift"
+    read_back(tracking_server, log_replay(context.link, made), asked, made.content, tmp_path / "read")
+
+
+def test_a_version_that_needs_a_dropped_column_is_refused_and_one_that_does_without_is_asked(
+    sqlite_context: JobContext, versions: tuple[ModelIdentity, LogisticRegression, ModelIdentity]
+) -> None:
+    first, estimator, _ = versions
+    redaction = Redaction({"income": "drop"})
+    answer(sqlite_context, redaction.identity(first), estimator, rows(60, seed=2))
+    context = changed(sqlite_context, redaction=redaction)
+    with pytest.raises(CannotReplay, match=r"clf/2 requires income, whose values \[redaction\] keeps out of the store"):
+        replay(context, "models:/clf/2", last_hour())
+    known = TRAINING.drop(columns="income")
+    register("clf", LogisticRegression().fit(known, truth_of(TRAINING)), known)
+    made = replay(context, "models:/clf/3", last_hour())
+    assert (made.content["answered"], made.content["failed"]) == (60, {})
 
 
 def test_what_cannot_be_replayed_is_one_line_with_the_next_step(

@@ -1,18 +1,12 @@
 """Reports in a real MLflow: its local store without a server, and a tracking server with registry over HTTP."""
 
 import json
-import os
-import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import mlflow
-import pytest
-import servers
 from monitor_rig import TinyModel
 from report_rig import MONDAY, WEEK_US, column, content
-from scoring_servers import BIN
 
 from driftline.monitor.mlflow_link import MlflowLink
 from driftline.monitor.report.drift_report import DriftReport
@@ -20,26 +14,6 @@ from driftline.monitor.report.mlflow_run import log_report
 from driftline.monitor.report.mlflow_trend import TREND_TAG
 
 FILES = {"evidently.html": b"<html>evidently", "evidently.json": b"{}"}
-
-
-@pytest.fixture
-def tracking_server(tracking: mlflow.MlflowClient, tmp_path: Path) -> Iterator[mlflow.MlflowClient]:
-    """A client of a server of this test's MLflow, which hands out artifacts itself."""
-    port = servers.free_port()
-    command = [
-        str(BIN / "mlflow"), "server", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.sqlite'}",
-        "--artifacts-destination", str(tmp_path / "kept"),
-    ]  # fmt: skip
-    with (tmp_path / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
-    try:
-        servers.wait_until(lambda: servers.listens(port), 120, what="mlflow server")
-        mlflow.set_tracking_uri(f"http://127.0.0.1:{port}")  # `tracking` sets it back
-        yield mlflow.MlflowClient()
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(20)
 
 
 def report(weeks_ago: int = 0, ratio: float = 2.0, **more: object) -> DriftReport:
