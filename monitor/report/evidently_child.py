@@ -65,6 +65,9 @@ def _definition(task: str) -> Any:
         binary = BinaryClassification(target=TARGET, prediction_probas=PREDICTION, pos_label=1)
         columns = {"categorical_columns": [TARGET], "numerical_columns": [PREDICTION]}
         return DataDefinition(classification=[binary], **columns)
+    if task == "binary classes":
+        binary = BinaryClassification(target=TARGET, prediction_labels=PREDICTION, pos_label=1)
+        return DataDefinition(classification=[binary], categorical_columns=[TARGET, PREDICTION])
     classes = MulticlassClassification(target=TARGET, prediction_labels=PREDICTION)
     return DataDefinition(classification=[classes], categorical_columns=[TARGET, PREDICTION])
 

@@ -19,7 +19,7 @@ from driftline.store.prediction_columns import PredictionColumn
 if TYPE_CHECKING:
     import pandas as pd
 
-Quality = Literal["regression", "binary", "multiclass"]
+Quality = Literal["regression", "binary", "binary classes", "multiclass"]
 LEAST_LABELS = 30
 TARGET, PREDICTION = "target", "prediction"
 
@@ -29,7 +29,8 @@ class LabelledRows:
     """What Evidently judges the quality of predictions by.
 
     Attributes:
-        quality: ``binary`` has probabilities of the class ``1`` as predictions, ``multiclass`` has classes.
+        quality: ``binary`` has probabilities of the class ``1`` as predictions, ``binary classes`` has 0 and 1, and
+            ``multiclass`` the names of classes.
         frame: columns ``target`` and ``prediction``.
     """
 
@@ -75,11 +76,8 @@ def _rows(task: Task, answers: Mapping[str, NDArray[Any]], truth: Sequence[Any])
         numbers = {TARGET: truth, PREDICTION: answers[task.prediction]}
         return LabelledRows("regression", pd.DataFrame(numbers).apply(pd.to_numeric, errors="coerce").dropna())
     classes = pd.Series([class_name(value) for value in truth], dtype=object)
-    if task.kind is TaskKind.BINARY and len(task.probabilities) == 1 and not task.prediction:
-        probability = pd.to_numeric(pd.Series(answers[task.probabilities[0]]), errors="coerce")
-        known = classes.notna() & probability.notna()
-        target = (classes == task.classes[-1]).astype(int)
-        return LabelledRows("binary", pd.DataFrame({TARGET: target, PREDICTION: probability})[known])
+    if task.kind is TaskKind.BINARY:
+        return _of_two_classes(task, answers, classes)
     if task.prediction:
         predicted = [class_name(value) for value in answers[task.prediction]]
     else:
@@ -87,3 +85,20 @@ def _rows(task: Task, answers: Mapping[str, NDArray[Any]], truth: Sequence[Any])
         predicted = [task.classes[place] for place in places]
     both = pd.DataFrame({TARGET: classes, PREDICTION: pd.Series(predicted, dtype=object)})
     return LabelledRows("multiclass", both.dropna())
+
+
+def _of_two_classes(task: Task, answers: Mapping[str, NDArray[Any]], truth: "pd.Series") -> LabelledRows:
+    """Return the rows of a binary task: by the probability where the model gives one, else by the class."""
+    import pandas as pd
+
+    quality: Quality
+    if task.probabilities:
+        quality = "binary"
+        predicted = pd.Series(probability_matrix([answers[name] for name in task.probabilities])[:, -1])
+        known = predicted.between(0, 1)
+    else:
+        quality = "binary classes"
+        names = pd.Series([class_name(value) for value in answers[task.prediction]], dtype=object)
+        predicted, known = (names == task.classes[-1]).astype(int), names.isin(task.classes)
+    frame = pd.DataFrame({TARGET: (truth == task.classes[-1]).astype(int), PREDICTION: predicted})
+    return LabelledRows(quality, frame[known & truth.isin(task.classes)])

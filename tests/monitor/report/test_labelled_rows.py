@@ -1,9 +1,14 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import orjson
 import pandas as pd
 import pytest
 
 from driftline.monitor.performance.settings import PerformanceSettings
+from driftline.monitor.report.drift_report import QUALITY_JSON
+from driftline.monitor.report.evidently_child import make_pages
 from driftline.monitor.report.labelled_rows import LEAST_LABELS, LabelledRows, labelled_rows
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
 
@@ -53,3 +58,34 @@ def test_without_labels_there_is_nothing_to_say_and_with_one_class_or_a_few_the_
     )
     few = found([1, 0] * 100, [1] * 5 + [None] * 195, ColumnType.LONG)
     assert few == f"5 labelled rows in the sample, {LEAST_LABELS} are needed"
+
+
+BOTH = [
+    PredictionColumn("output", "prediction", "out_prediction", ColumnType.LONG),
+    PredictionColumn("output", "probability", "out_probability", ColumnType.DOUBLE),
+]
+
+
+def _of_two_classes(columns: list[PredictionColumn]) -> LabelledRows:
+    scores = RNG.uniform(size=ROWS)
+    rows = pd.DataFrame({"out_prediction": (scores > 0.5).astype(int), "out_probability": scores})
+    labels = [orjson.dumps(int(truth)).decode() for truth in RNG.uniform(size=ROWS) < scores]
+    made = labelled_rows("m", columns, rows, labels, PerformanceSettings())
+    assert isinstance(made, LabelledRows)
+    return made
+
+
+@pytest.mark.parametrize(("columns", "quality"), [(BOTH, "binary"), (BOTH[:1], "binary classes")])
+def test_evidently_judges_two_classes_by_the_probability_or_else_by_the_class(
+    columns: list[PredictionColumn], quality: str, tmp_path: Path
+) -> None:
+    made = _of_two_classes(columns)
+    assert (made.quality, len(made.frame)) == (quality, ROWS)
+    made.frame.to_parquet(tmp_path / "labelled.parquet", index=False)
+    (tmp_path / "order.json").write_text(json.dumps({"kinds": {}, "task": made.quality}))
+    make_pages(tmp_path)
+    assert not (tmp_path / "failed.txt").exists()
+    metrics = json.loads((tmp_path / QUALITY_JSON).read_text())["metrics"]
+    accuracy = next(float(each["value"]) for each in metrics if "Accuracy" in each["metric_name"])
+    predicted = (made.frame["prediction"] > 0.5).astype(int)
+    assert accuracy == pytest.approx((predicted == made.frame["target"]).mean())
