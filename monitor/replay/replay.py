@@ -31,7 +31,7 @@ from driftline.monitor.replay.output_drift import (
 from driftline.monitor.replay.verdict import sentence
 from driftline.monitor.replay.where import telling_columns
 from driftline.monitor.watch import WatchedVersion, find_version
-from driftline.store.errors import DriftlineError, ModelNotFound
+from driftline.store.errors import DriftlineError, MlflowUnreachable, ModelNotFound
 from driftline.store.records import Arm, ModelIdentity, invocation_id_text
 from driftline.store.sampling import Sample, draw
 
@@ -281,11 +281,12 @@ def _check(
     if chunk is None:
         return None
     try:
-        again = fit(answered_by.stored.columns, answered_by.label, identity, context.redaction)
-        with Candidate(exact_uri(identity), identity.signature, again.outputs, options.timeout_seconds) as version:
+        served = context.link.resolve(exact_uri(identity))  # with the columns that redaction keeps out of the store
+        again = fit(answered_by.stored.columns, answered_by.label, served, context.redaction)
+        with Candidate(exact_uri(served), served.signature, again.outputs, options.timeout_seconds) as version:
             answers = version.answer(captured(chunk, again.inputs))
             timing = time_requests(context.engine, chunk, again.inputs, version, options.window, options.arm)
-    except (CannotReplay, ModelNotFound, CandidateLost) as error:
+    except (CannotReplay, ModelNotFound, MlflowUnreachable, CandidateLost) as error:
         return {"rows": 0, "differing_rows": None, "failed_rows": None, "reason": str(error), "timing": None}
     outputs = [
         compare_output((a, chunk.columns[a.column_name][answers.answered]), (b, answers.cells[b.column_name]), 0.0)

@@ -150,8 +150,9 @@ def test_a_version_that_needs_a_dropped_column_is_refused_and_one_that_does_with
         replay(context, "models:/clf/2", last_hour())
     known = TRAINING.drop(columns="income")
     register("clf", LogisticRegression().fit(known, truth_of(TRAINING)), known)
-    made = replay(context, "models:/clf/3", last_hour())
+    made = replay(context, "models:/clf/3", last_hour(check=True))
     assert (made.content["answered"], made.content["failed"]) == (60, {})
+    assert "requires income" in made.content["check"]["reason"]
 
 
 def test_what_cannot_be_replayed_is_one_line_with_the_next_step(
