@@ -26,7 +26,7 @@ from driftline.store.errors import DriftlineError
 from driftline.store.records import now_us
 
 Run = Callable[..., Result]
-JOBS = ["reference", "drift", "quality", "multivariate", "report", "labels", "rollup", "retention"]
+JOBS = ["reference", "drift", "quality", "multivariate", "performance", "report", "labels", "rollup", "retention"]
 
 
 @pytest.fixture

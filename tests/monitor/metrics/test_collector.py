@@ -136,10 +136,14 @@ def run_jobs(context: JobContext, *found: tuple[str, JobReport | Exception]) -> 
 
         return run
 
-    for name, report in found:
-        schedule._run(Job(name, ending(report), None, 1.0, at_start=False))
-    collector = MonitorCollector(status, schedule, context.monitor, context.drift.min_rows)
-    return exposition(collector)(PROMETHEUS_3)[0].decode()
+    schedule._leadership._turn()
+    try:
+        for name, report in found:
+            schedule._run(Job(name, ending(report), None, 1.0, at_start=False))
+        collector = MonitorCollector(status, schedule, context.monitor, context.drift.min_rows)
+        return exposition(collector)(PROMETHEUS_3)[0].decode()
+    finally:
+        schedule._leadership.stop()
 
 
 def test_a_jobs_duration_leads_to_the_mlflow_run_that_it_made(judged: JobContext) -> None:
