@@ -3,7 +3,8 @@
 Invariants
 ----------
 - One upgrader at a time, whatever the number of processes: on PostgreSQL an advisory lock, polled on a session of its
-  own in AUTOCOMMIT (it survives the commits of the upgrade and ends with the process); on SQLite a ``flock``.
+  own in AUTOCOMMIT (it survives the commits of the upgrade and ends with the process); on SQLite a ``flock``; among
+  the threads of one process a lock.
 - A database newer than this driftline is never touched.
 """
 
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 from alembic import command
 from alembic.config import Config
@@ -26,6 +28,7 @@ from driftline.store.errors import DriftlineError, SchemaMismatch
 
 _ADVISORY_LOCK = 0x6472_6966_746C_0001
 _POLL_SECONDS = 0.05
+_ALEMBIC = Lock()  # Alembic keeps the migration that is under way in a module, for all threads of a process
 
 
 def config() -> Config:
@@ -44,7 +47,7 @@ def upgrade(engine: Engine) -> None:
     """
     if _is_at_head(engine):
         return
-    with _only_upgrader(engine):
+    with _only_upgrader(engine), _ALEMBIC:
         if _is_at_head(engine):
             return
         alembic = config()
