@@ -34,9 +34,10 @@ def forget(
     base: BaseSettings, request_id: str | None, model: str | None, key_column: str | None, key: str | None,
     dry_run: bool, yes: bool,
 ) -> None:  # fmt: skip
-    """Delete rows, bodies, labels, rejects and dead letters of one request, or of one value of a key column.
+    """Delete what is kept of one request or one value of a key.
 
-    Requests stay as lines of status and latency, and what was summed stays.
+    That is rows, bodies, labels, rejects and dead letters. Requests stay as lines of status and latency, and what was
+    summed stays.
     """
     from driftline.store.forget import Forgotten, require_loaded
     from driftline.store.forget import forget as forget_subject

@@ -58,7 +58,7 @@ def backup(base: BaseSettings, file: Path) -> None:
 @click.argument("model_uris", nargs=-1)
 @base_options
 def upkeep(base: BaseSettings, model_uris: tuple[str, ...]) -> None:
-    """Make the daily partitions of the next days, and the tables of models that are going to be served.
+    """Make partitions, and tables of models, ahead of their use.
 
     For PostgreSQL whose loader and monitor may make no tables: run it daily as their owner, and with the URI of a model
     before it is served for the first time. Elsewhere this happens by itself.

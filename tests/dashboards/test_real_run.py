@@ -1,6 +1,7 @@
 """Every query of the boards finds data where a real scorer and a real monitor are scraped by a real Prometheus.
 
-Rows that have left the training data are answered and judged; then the loader stands still, so that records wait too.
+Rows that have left the training data are answered, labelled and judged; then the loader stands still, so that records
+wait too.
 """
 
 import json
@@ -16,17 +17,21 @@ from typing import Any
 import board_queries
 import mlflow
 import pytest
+import requests
 import serve_rig
 import servers
 import yaml
 from monitor_rig import TinyModel, rows, save_reference, sqlite_context, template, tiny, tracking
-from scoring_servers import DriftlineServer, driftline_server
+from scoring_servers import Answer, DriftlineServer, driftline_server
 
 from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.mlflow_link import MlflowLink
+from driftline.monitor.training.reference import build
 
 __all__ = ["sqlite_context", "template", "tiny", "tracking"]
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(180)]
 SHIFTED = rows(50, seed=3, income=3.0).to_dict(orient="split", index=False)
+JUDGED = ("driftline_monitor_drift_detected == 1", "driftline_monitor_performance_breached")
 MOST_SERIES = 20
 RULES = Path(__file__).parents[2] / "alerts" / "driftline.rules.yml"
 MAY_BE_EMPTY = {
@@ -36,6 +41,7 @@ MAY_BE_EMPTY = {
     "driftline-drift: Segments nearest to or above their threshold A": "no hour of the run is over",
     "driftline-drift: Drift by segment A": "no hour of the run is over",
     "driftline-drift: Rows by segment A": "no hour of the run is over",
+    "driftline-model: Labelled share of predictions A": "no row is older than labels take",
     "driftline-drift: Rows an hour against the usual A": "there is no whole hour yet",
 }
 
@@ -47,6 +53,7 @@ def monitor(context: JobContext) -> Iterator[int]:
     environment = os.environ | {
         "DRIFTLINE_HOME": str(context.home), "DRIFTLINE_STORE": str(context.engine.url),
         "DRIFTLINE_MONITOR_DRIFT_INTERVAL_SECONDS": "1", "DRIFTLINE_MONITOR_EXPORT_BINS": "true",
+        "DRIFTLINE_PERFORMANCE_INTERVAL_SECONDS": "1",
     }  # fmt: skip
     command = [Path(sys.executable).with_name("driftline"), "monitor", "--port", str(port)]
     with (context.home / "monitor.log").open("wb") as log:
@@ -72,9 +79,23 @@ def configuration(folder: Path, scorer: int, monitor: int) -> Path:
     return path
 
 
-def ask(server: DriftlineServer) -> None:
-    assert server.score(json.dumps({"dataframe_split": SHIFTED}).encode()).status == 200
+def ask(server: DriftlineServer) -> Answer:
+    """Ask for predictions, and once so that it fails; return the first answer."""
+    answer = server.score(json.dumps({"dataframe_split": SHIFTED}).encode())
+    assert answer.status == 200
     assert server.score(b'{"dataframe_split": ').status == 400
+    return answer
+
+
+def label(answer: Answer, monitor_port: int) -> None:
+    """Tell the monitor what turned out to be true of each row of an answer."""
+    request_id = answer.headers["x-driftline-invocation-id"]
+    labels = [
+        {"request_id": request_id, "row": row, "label": predicted + (-1) ** row}
+        for row, predicted in enumerate(json.loads(answer.body)["predictions"])
+    ]
+    posted = requests.post(f"http://127.0.0.1:{monitor_port}/labels", json=labels, timeout=30)
+    assert posted.json()["rejected"] == 0, posted.text
 
 
 def empty(prometheus: servers.Prometheus, boards: dict[str, dict[str, Any]]) -> list[str]:
@@ -99,7 +120,9 @@ def test_every_query_finds_data_in_a_real_run(
     boards: dict[str, dict[str, Any]],
 ) -> None:
     tracking.set_registered_model_alias("tiny", "champion", "1")
-    save_reference(sqlite_context, tiny)
+    link, training = MlflowLink(), tiny.training
+    target = (training["age"] - 2 * training["income"] + rows(len(training), seed=5)["tenure"]).to_numpy()
+    save_reference(sqlite_context, build(link, link.resolve(tiny.uri), training, "training rows", labels=target))
     store = ("--store", str(sqlite_context.engine.url))
     settings = {"MLFLOW_TRACKING_URI": os.environ["MLFLOW_TRACKING_URI"], "DRIFTLINE_SCORER_REGISTRY_POLL_SECONDS": "1"}
     server = driftline_server(tmp_path, "models:/tiny@champion", "home", *store, **settings)
@@ -109,8 +132,12 @@ def test_every_query_finds_data_in_a_real_run(
             scraped = configuration(tmp_path, server.metrics_port, monitor_port)
             with servers.prometheus(tmp_path, scraped) as prometheus:
                 server.wait_ready()
-                judged = "driftline_monitor_drift_detected == 1"
-                servers.wait_until(lambda: ask(server) or prometheus.query(judged), 60, 0.3, "drift was judged")
+
+                def is_judged() -> bool:
+                    label(ask(server), monitor_port)
+                    return all(map(prometheus.query, JUDGED))
+
+                servers.wait_until(is_judged, 60, 0.3, "drift and performance were judged")
                 loader = serve_rig.loader_of(server)
                 assert loader is not None
                 with serve_rig.stopped(loader):
