@@ -12,6 +12,7 @@ import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
@@ -61,7 +62,7 @@ def check(engine: Engine) -> None:
     if not _is_at_head(engine):
         raise SchemaMismatch(
             f"the store's schema is older than this driftline needs (found {_revision(engine) or 'none'}, "
-            f"needed {_head()}): run `driftline store upgrade`"
+            f"needed {_history()[0]}): run `driftline store upgrade`"
         )
 
 
@@ -73,11 +74,13 @@ def prepare(engine: Engine) -> None:
         check(engine)
 
 
-def _head() -> str:
-    head = ScriptDirectory.from_config(config()).get_current_head()
-    if head is None:
+@cache
+def _history() -> tuple[str, ...]:
+    """Return the revisions that this driftline knows, the newest first."""
+    history = tuple(script.revision for script in ScriptDirectory.from_config(config()).walk_revisions())
+    if not history:
         raise DriftlineError("this driftline has no migrations in its package: install it again")
-    return head
+    return history
 
 
 def _revision(engine: Engine) -> str | None:
@@ -89,14 +92,13 @@ def _revision(engine: Engine) -> str | None:
 
 
 def _is_at_head(engine: Engine) -> bool:
-    revision = _revision(engine)
-    known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
-    if revision is not None and revision not in known:
+    revision, history = _revision(engine), _history()
+    if revision is not None and revision not in history:
         raise SchemaMismatch(
-            f"the store's schema is newer than this driftline knows (found {revision}, known up to {_head()}): "
+            f"the store's schema is newer than this driftline knows (found {revision}, known up to {history[0]}): "
             "upgrade driftline (`pip install --upgrade driftline`)"
         )
-    return revision == _head()
+    return revision == history[0]
 
 
 @contextmanager

@@ -20,7 +20,6 @@ from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.mlflow_link import MlflowLink
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.monitor.training.reference import BuiltReference, build, save
-from driftline.store import migrate
 from driftline.store.engine import open_engine
 from driftline.store.loader.loader import Loader
 from driftline.store.loader.settings import LoaderSettings
@@ -129,16 +128,14 @@ def tiny(template: Template, tracking: mlflow.MlflowClient) -> TinyModel:
 def context(store_url: str, tmp_path: Path, tracking: mlflow.MlflowClient) -> Iterator[JobContext]:
     """What jobs work with, once on each engine."""
     engine = open_engine(store_url)
-    migrate.upgrade(engine)
     yield job_context(engine, tmp_path / "home")
     engine.dispose()
 
 
 @pytest.fixture
-def sqlite_context(tmp_path: Path, tracking: mlflow.MlflowClient) -> Iterator[JobContext]:
+def sqlite_context(sqlite_url: str, tmp_path: Path, tracking: mlflow.MlflowClient) -> Iterator[JobContext]:
     """What jobs work with, on SQLite: for what does not depend on the engine."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'driftline.sqlite'}")
-    migrate.upgrade(engine)
+    engine = open_engine(sqlite_url)
     yield job_context(engine, tmp_path / "home")
     engine.dispose()
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import requests
 
@@ -118,21 +119,10 @@ class PostgreSQL:
     def url(self) -> str:
         return f"postgresql+psycopg://driftline@127.0.0.1:{self.port}/postgres"
 
-    def create_database(self, name: str) -> str:
-        """Make an empty database and return its URL."""
-        self._run(
-            "psql",
-            "-h",
-            "127.0.0.1",
-            "-p",
-            self.port,
-            "-U",
-            "driftline",
-            "-d",
-            "postgres",
-            "-c",
-            f'CREATE DATABASE "{name}"',
-        )
+    def create_database(self, name: str, template: str = "template1") -> str:
+        """Make a database, empty or a copy of another, and return its URL."""
+        with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         return self.url.replace("/postgres", f"/{name}")
 
 

@@ -1,5 +1,6 @@
 """Stores of made-up models, and their pages over HTTP."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,7 +19,6 @@ from driftline.monitor.jobs.schedule import Schedule
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.monitor.status import StatusReader
 from driftline.monitor.web.app import Pages, build_app
-from driftline.store import migrate
 from driftline.store.engine import open_engine
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.records import now_us
@@ -45,7 +45,7 @@ Serve = Callable[..., Site]
 
 
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+def serve(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Serve]:
     """Return a function that fills a store with models and serves its pages on loopback."""
     running: list[tuple[uvicorn.Server, threading.Thread, Engine]] = []
 
@@ -57,8 +57,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         segments: SegmentSettings | None = None,
     ) -> Site:
         home: Path = tmp_path_factory.mktemp("home")
-        engine = open_engine(store or f"sqlite:///{home / 'driftline.sqlite'}")
-        migrate.upgrade(engine)
+        engine = open_engine(store or f"sqlite:///{shutil.copy(sqlite_template, home)}")
         now = now_us()
         ids = {model.name: seed(engine, model, now) for model in models}
         settings = monitor or MonitorSettings(mlflow_url="http://mlflow.example")

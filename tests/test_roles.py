@@ -16,7 +16,7 @@ from driftline.monitor.jobs import drift_job, labels_job, retention_job, rollup_
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.jobs.schedule import Schedule
 from driftline.monitor.settings import MonitorSettings, ReportSettings
-from driftline.store import migrate, schema
+from driftline.store import schema
 from driftline.store.backfill import put_in_force
 from driftline.store.engine import open_engine, writing
 from driftline.store.events import Event, leave_event
@@ -40,7 +40,6 @@ NOW = now_us()
 def roles(postgresql_server: servers.PostgreSQL, postgresql_url: str) -> dict[str, Engine]:
     """Engines of owner, loader and monitor on one upgraded store."""
     first = open_engine(postgresql_url)
-    migrate.upgrade(first)
     first.dispose()
     for _ in range(2):  # it may be run again
         psql = [postgresql_server.bin / "psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", ROLES]

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 import store_traffic as traffic
 
-from driftline.store import migrate
 from driftline.store.engine import open_engine
 from driftline.store.loader.loader import Loader, LoaderSettings
 from driftline.store.partitions import DAY_US
@@ -26,7 +25,6 @@ def run(tmp_path: Path) -> Run:
     """Return a function that runs the command line on a store with an invocation of today and one nine days old."""
     store_url = f"sqlite:///{tmp_path / 'driftline.sqlite'}"
     engine = open_engine(store_url)
-    migrate.upgrade(engine)
     body = {"dataframe_split": {"columns": ["age", "visits", "plan"], "data": [[1.0, 2, "gold"]]}}
     times = (now_us(), now_us() - 9 * DAY_US)
     traffic.fill(tmp_path / "spool", [traffic.invocation(body, {"predictions": [1]}, at_us=at) for at in times])

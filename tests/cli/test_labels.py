@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -11,7 +12,6 @@ import pandas as pd
 import pytest
 from label_rig import load_requests, request
 
-from driftline.store import migrate
 from driftline.store.engine import open_engine
 from driftline.store.records import Invocation, invocation_id_text
 
@@ -24,11 +24,10 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def requests(home: Path) -> list[Invocation]:
+def requests(home: Path, sqlite_template: Path) -> list[Invocation]:
     """Four requests in a store in the home."""
     home.mkdir()
-    engine = open_engine(f"sqlite:///{home / 'driftline.sqlite'}")
-    migrate.upgrade(engine)
+    engine = open_engine(f"sqlite:///{shutil.copy(sqlite_template, home)}")
     made = [request((i, "a"), client_id=f"c{i}") for i in range(4)]
     load_requests(engine, home, *made)
     engine.dispose()

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import store_traffic as traffic
 
-from driftline.store import migrate
 from driftline.store.engine import open_engine
 from driftline.store.loader.loader import Loader, LoaderSettings
 from driftline.store.partitions import DAY_US
@@ -22,7 +21,6 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def run(store_url: str, tmp_path: Path) -> Run:
     """Return a function that runs the command line on a store with one invocation of today and one five days old."""
     engine = open_engine(store_url)
-    migrate.upgrade(engine)
     body = {"dataframe_split": {"columns": ["age", "visits", "plan"], "data": [[1.0, 2, "gold"]]}}
     times = (now_us(), now_us() - 5 * DAY_US)
     traffic.fill(tmp_path / "spool", [traffic.invocation(body, {"predictions": [1]}, at_us=at) for at in times])

@@ -108,9 +108,9 @@ def _make_prediction_table(connection: Connection, version: object) -> None:
 
 @pytest.mark.parametrize("revision", HISTORY[:-1])
 def test_a_filled_store_of_an_earlier_release_is_upgraded_and_goes_on(
-    store_url: str, revision: str, filled: Engine, tmp_path: Path
+    empty_store_url: str, revision: str, filled: Engine, tmp_path: Path
 ) -> None:
-    engine = open_engine(store_url)
+    engine = open_engine(empty_store_url)
     store_of(engine, revision, filled)
     migrate.upgrade(engine)
     migrate.check(engine)

@@ -13,7 +13,6 @@ import servers
 from fault_oracle import Figures
 from sqlalchemy import Engine
 
-from driftline.store import migrate
 from driftline.store.engine import open_engine
 
 _KEY = "fault figures"
@@ -35,7 +34,6 @@ def folder(tmp_path: Path) -> Path:
 def engine(store_url: str) -> Iterator[Engine]:
     """An engine on an upgraded store, once on each kind."""
     engine = open_engine(store_url)
-    migrate.upgrade(engine)
     yield engine
     engine.dispose()
 

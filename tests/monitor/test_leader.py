@@ -35,7 +35,6 @@ DRIFTED = 'driftline_monitor_drift_detected{model_name="tiny",model_version="1",
 def engines(store_url: str) -> Iterator[tuple[Engine, Engine]]:
     """Two processes' engines on one empty store."""
     pair = open_engine(store_url), open_engine(store_url)
-    migrate.upgrade(pair[0])
     yield pair
     for engine in pair:
         engine.dispose()
@@ -54,7 +53,6 @@ def test_one_of_two_claims_is_granted_and_the_other_when_that_is_given_up(engine
 @pytest.mark.postgresql
 def test_a_transaction_behind_the_fence_ends_before_another_leads_and_none_begins_after(postgresql_url: str) -> None:
     engine, other = open_engine(postgresql_url), open_engine(postgresql_url)
-    migrate.upgrade(engine)
     first, second = claim_on(engine), claim_on(other)
     fenced = first.fenced(engine)
     assert first.take()

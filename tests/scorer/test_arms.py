@@ -13,7 +13,7 @@ from scoring_servers import DriftlineServer, driftline_server, running
 from sqlalchemy import Engine, Row, select, text
 
 from driftline.scorer.arms import Canary, CanaryOption
-from driftline.store import migrate, schema
+from driftline.store import schema
 from driftline.store.accounts import accounts
 from driftline.store.engine import open_engine
 from driftline.store.errors import ConfigurationError
@@ -41,7 +41,6 @@ def serve(scaled: ScaledModels, tmp_path: Path, store_url: str, engine: Engine) 
 @pytest.fixture
 def engine(store_url: str) -> Iterator[Engine]:
     engine = open_engine(store_url)
-    migrate.upgrade(engine)
     yield engine
     engine.dispose()
 

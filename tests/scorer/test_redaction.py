@@ -18,7 +18,7 @@ from sqlalchemy import select, text
 
 from driftline.monitor.training.redacted_training import redacted_training
 from driftline.scorer.redacted_bodies import RedactedBodies
-from driftline.store import migrate, schema
+from driftline.store import schema
 from driftline.store.engine import open_engine
 from driftline.store.errors import ConfigurationError
 from driftline.store.loader.loader import Loader
@@ -215,7 +215,6 @@ def test_planted_secrets_are_in_no_byte_of_ring_spool_store_or_dump(
     assert found_in(tmp_path / "home", people.secrets) == set()
 
     engine = open_engine(store_url)
-    migrate.upgrade(engine)
     Loader(engine, server.spool_folder, LoaderSettings(raw_bodies="all")).load_once()
     with engine.connect() as connection:
         statuses = list(connection.scalars(select(schema.invocation.c.status).order_by(schema.invocation.c.id)))

@@ -73,8 +73,8 @@ def test_an_unreachable_store_is_one_line_and_keeps_the_password(models: Path) -
 
 
 @pytest.mark.postgresql
-def test_a_schema_that_is_too_old_is_one_line(models: Path, postgresql_url: str) -> None:
-    server = driftline_server(models, "models:/linear/1", "old", "--store", postgresql_url)
+def test_a_schema_that_is_too_old_is_one_line(models: Path, empty_postgresql_url: str) -> None:
+    server = driftline_server(models, "models:/linear/1", "old", "--store", empty_postgresql_url)
     _refuses(server, "`driftline store upgrade`")
 
 

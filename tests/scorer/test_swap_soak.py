@@ -17,7 +17,7 @@ from scoring_servers import DriftlineServer, driftline_server, running
 from serve_rig import kill_with_connections, settled
 from sqlalchemy import Engine, select
 
-from driftline.store import migrate, schema
+from driftline.store import schema
 from driftline.store.engine import open_engine
 from driftline.store.records import Arm
 
@@ -70,7 +70,6 @@ class Disturbance:
 @pytest.fixture
 def engine(postgresql_url: str) -> Iterator[Engine]:
     engine = open_engine(postgresql_url)
-    migrate.upgrade(engine)
     yield engine
     engine.dispose()
 

@@ -5,29 +5,28 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from driftline.store import migrate
 from driftline.store.engine import open_engine
 
 
 @pytest.fixture
-def empty_engine(store_url: str) -> Iterator[Engine]:
+def empty_engine(empty_store_url: str) -> Iterator[Engine]:
     """An engine on an empty database, once on each kind."""
-    engine = open_engine(store_url)
-    yield engine
-    engine.dispose()
+    yield from _engine(empty_store_url)
 
 
 @pytest.fixture
-def engine(empty_engine: Engine) -> Engine:
+def engine(store_url: str) -> Iterator[Engine]:
     """An engine on an upgraded store, once on each kind."""
-    migrate.upgrade(empty_engine)
-    return empty_engine
+    yield from _engine(store_url)
 
 
 @pytest.fixture
 def postgresql_engine(postgresql_url: str) -> Iterator[Engine]:
     """An engine on an upgraded PostgreSQL store."""
-    engine = open_engine(postgresql_url)
-    migrate.upgrade(engine)
+    yield from _engine(postgresql_url)
+
+
+def _engine(url: str) -> Iterator[Engine]:
+    engine = open_engine(url)
     yield engine
     engine.dispose()

@@ -22,16 +22,16 @@ def run(home: Path, *arguments: str, store: str | None = None, **variables: str)
     return subprocess.run(program, env=environ, capture_output=True, text=True, cwd=home, check=False)
 
 
-def test_upgrade_load_status_and_verify_agree(store_url: str, tmp_path: Path) -> None:
+def test_upgrade_load_status_and_verify_agree(empty_store_url: str, tmp_path: Path) -> None:
     sent = list(traffic.clf_traffic(60))
     traffic.fill(tmp_path / "spool", sent)
-    assert run(tmp_path, "upgrade", store=store_url).returncode == 0
-    before = json.loads(run(tmp_path, "status", "--json", store=store_url).stdout)
+    assert run(tmp_path, "upgrade", store=empty_store_url).returncode == 0
+    before = json.loads(run(tmp_path, "status", "--json", store=empty_store_url).stdout)
     assert (before["answered"], before["stored"], before["spooled"]) == (60, 0, 60)
     assert before["oldest_pending_at"].startswith("2026-11-18T")
-    loaded = run(tmp_path, "load", store=store_url)
+    loaded = run(tmp_path, "load", store=empty_store_url)
     assert "loaded 60 records" in loaded.stdout
-    after = json.loads(run(tmp_path, "status", "--json", store=store_url).stdout)
+    after = json.loads(run(tmp_path, "status", "--json", store=empty_store_url).stdout)
     assert {key: after[key] for key in ("answered", "stored", "spooled", "dropped", "quarantined", "balanced")} == {
         "answered": 60, "stored": 60, "spooled": 0, "dropped": {"total": 0}, "quarantined": 0, "balanced": True,
     }  # fmt: skip
@@ -40,10 +40,10 @@ def test_upgrade_load_status_and_verify_agree(store_url: str, tmp_path: Path) ->
     assert [(s["answered"], s["balanced"]) for s in after["spools"]] == [(60, True)]
     keys = ("answered", "stored", "spooled", "in_memory", "on_disk", "quarantined", "quarantined_by_reason")
     assert [[s[key] for key in keys] for s in before["spools"]] == [[60, 0, 60, 0, 60, 0, {}]]
-    verified = run(tmp_path, "verify", store=store_url)
+    verified = run(tmp_path, "verify", store=empty_store_url)
     assert (verified.returncode, verified.stderr) == (0, "")
     assert "60 invocations" in verified.stdout
-    assert "answered 60 = stored 60 + spooled 0 + dropped 0" in run(tmp_path, "status", store=store_url).stdout
+    assert "answered 60 = stored 60 + spooled 0 + dropped 0" in run(tmp_path, "status", store=empty_store_url).stdout
 
 
 def test_status_tells_why_something_is_quarantined_and_that_it_was_pruned(engine: Engine, tmp_path: Path) -> None:
@@ -109,9 +109,9 @@ def test_verify_exits_with_1_where_a_row_is_missing(engine: Engine, store_url: s
     assert "DIFFERS" in verified.stdout
 
 
-def test_a_store_without_a_schema_names_the_command(empty_engine: Engine, store_url: str, tmp_path: Path) -> None:
+def test_a_store_without_a_schema_names_the_command(empty_engine: Engine, empty_store_url: str, tmp_path: Path) -> None:
     for command in ("status", "verify", "load"):
-        done = run(tmp_path, command, store=store_url)
+        done = run(tmp_path, command, store=empty_store_url)
         assert done.returncode == 1
         assert done.stderr.startswith("driftline: ")
         assert done.stderr.count("\n") == 1

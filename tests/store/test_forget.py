@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from sqlalchemy import Engine, func, insert, select, text, update
 
 from driftline.cli.main import root
-from driftline.store import migrate, schema
+from driftline.store import schema
 from driftline.store.accounts import accounts
 from driftline.store.backfill import put_in_force
 from driftline.store.engine import open_engine, writing
@@ -41,7 +41,6 @@ def load(engine: Engine, home: Path, *invocations: Invocation) -> None:
 @pytest.fixture
 def engine(store_url: str) -> Engine:
     engine = open_engine(store_url)
-    migrate.upgrade(engine)
     with writing(engine) as connection:
         version = ensure_model_version(connection, traffic.CLF)
     put_in_force(engine, version.id, traffic.clf_reference())
@@ -105,9 +104,9 @@ def test_a_person_goes_from_rows_bodies_labels_rejects_and_dead_letters_and_the_
     engine.dispose()
 
 
-def test_no_byte_of_a_sqlite_file_holds_what_was_forgotten(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path / 'driftline.sqlite'}")
-    migrate.upgrade(engine)  # without a reference: a profile would count the values of a text column by their words
+def test_no_byte_of_a_sqlite_file_holds_what_was_forgotten(sqlite_url: str, tmp_path: Path) -> None:
+    # Without a reference: a profile would count the values of a text column by their words.
+    engine = open_engine(sqlite_url)
     load(engine, tmp_path, *[request(BERT, ANNA, "x" * 6_000) for _ in range(50)])
     load_labels(engine, LabelSettings(), [{"plan": ANNA, "label": {}}] * 3, Fields(key="plan"), "clf")
     files = [*tmp_path.glob("driftline.sqlite*")]
@@ -146,11 +145,12 @@ def test_what_is_not_loaded_yet_refuses_with_the_next_step(
     engine.dispose()
 
 
-def test_the_command_asks_tells_what_it_cannot_reach_and_reads_a_key_from_standard_input(tmp_path: Path) -> None:
-    engine = open_engine(store_url := f"sqlite:///{tmp_path / 'driftline.sqlite'}")
-    migrate.upgrade(engine)
+def test_the_command_asks_tells_what_it_cannot_reach_and_reads_a_key_from_standard_input(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    engine = open_engine(sqlite_url)
     load(engine, tmp_path, request(ANNA), request(BERT))
-    base = ["store", "forget", "--home", str(tmp_path), "--store", store_url]
+    base = ["store", "forget", "--home", str(tmp_path), "--store", sqlite_url]
     by_key = [*base, "--model", "clf", "--key-column", "plan", "--key", "-"]
     asked = CliRunner().invoke(root, [*by_key, "--dry-run"], input=f"{ANNA}\n")
     assert "1  rows" in asked.output

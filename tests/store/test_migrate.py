@@ -38,11 +38,11 @@ def test_a_column_missing_from_the_history_is_noticed(engine: Engine) -> None:
             command.check(alembic)
 
 
-def test_eight_processes_upgrade_an_empty_store_at_once(store_url: str, empty_engine: Engine) -> None:
+def test_eight_processes_upgrade_an_empty_store_at_once(empty_store_url: str, empty_engine: Engine) -> None:
     program = (
         "import sys; from driftline.store import engine, migrate; migrate.upgrade(engine.open_engine(sys.argv[1]))"
     )
-    processes = [subprocess.Popen([sys.executable, "-c", program, store_url]) for _ in range(8)]
+    processes = [subprocess.Popen([sys.executable, "-c", program, empty_store_url]) for _ in range(8)]
     assert [process.wait(timeout=120) for process in processes] == [0] * 8
     migrate.check(empty_engine)
 

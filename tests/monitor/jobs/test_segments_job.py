@@ -20,7 +20,7 @@ from driftline.monitor.mlflow_link import MlflowLink
 from driftline.monitor.rows.results import Result
 from driftline.monitor.segments.judge import segment_budget, whole_budget
 from driftline.monitor.training.reference import BuiltReference, build
-from driftline.store import migrate, schema
+from driftline.store import schema
 from driftline.store.engine import open_engine
 from driftline.store.prediction_columns import prediction_columns
 from driftline.store.profile.reference import build_reference
@@ -51,15 +51,13 @@ def model() -> BuiltReference:
 def context(store_url: str, tmp_path: Path) -> Iterator[JobContext]:
     """What jobs work with, once on each engine, without an MLflow."""
     engine = open_engine(store_url)
-    migrate.upgrade(engine)
     yield job_context(engine, tmp_path / "home")
     engine.dispose()
 
 
 @pytest.fixture
-def sqlite_context(tmp_path: Path) -> Iterator[JobContext]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'driftline.sqlite'}")
-    migrate.upgrade(engine)
+def sqlite_context(sqlite_url: str, tmp_path: Path) -> Iterator[JobContext]:
+    engine = open_engine(sqlite_url)
     yield job_context(engine, tmp_path / "home")
     engine.dispose()
 

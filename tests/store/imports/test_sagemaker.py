@@ -11,7 +11,7 @@ import pytest
 import store_traffic as traffic
 from sqlalchemy import Engine, func, select, text
 
-from driftline.store import migrate, schema
+from driftline.store import schema
 from driftline.store.accounts import accounts
 from driftline.store.engine import open_engine
 from driftline.store.errors import ConfigurationError
@@ -53,7 +53,6 @@ def _load(engine: Engine, lines: list[bytes]) -> ImportReport:
 @pytest.fixture
 def engine(store_url: str) -> Iterator[Engine]:
     engine = open_engine(store_url)
-    migrate.upgrade(engine)
     yield engine
     engine.dispose()
 
