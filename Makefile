@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ROOMS := store scorer monitor cli migrations dashboards alerts
 PYTEST := $(BIN)/python -m pytest
+ORDINARY := not slow and not flavors and not spark and not datadog
 
-.PHONY: setup servers demo test lint format check bench torture compatibility flavors spark datadog clean constraints
+.PHONY: setup servers demo test thorough lint format check bench torture compatibility flavors spark datadog clean constraints
 
 setup: $(STAMP)
 
@@ -26,7 +27,12 @@ demo: setup
 	$(BIN)/driftline demo
 
 test: setup servers
-	$(PYTEST) -n 2 --dist loadfile -m "not slow and not flavors and not spark and not datadog"
+	$(PYTEST) -n 2 --dist loadfile -m "not thorough and $(ORDINARY)"
+
+# What takes long and breaks seldom: processes that are killed at each of their steps, upgrades from every release,
+# environments that are built, the demo. CI runs it beside `make test`.
+thorough: setup servers
+	$(PYTEST) -n 2 --dist loadfile -m "thorough and $(ORDINARY)"
 
 # The long fault suite.
 torture: setup servers
@@ -64,7 +70,7 @@ lint: setup
 	$(BIN)/python -m driftline.dashboards.build --check
 	$(BIN)/python -m driftline.alerts.build --check
 
-check: lint test
+check: lint test thorough
 
 bench: setup servers
 	for script in benchmarks/*.py benchmarks/*/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -25,7 +25,7 @@ from driftline.monitor.jobs.job import JobContext
 from driftline.store.metric_catalogue import catalogue_mismatches
 
 __all__ = ["sqlite_context", "template", "tiny", "tracking"]
-pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(300), pytest.mark.thorough]
 SHIFTED = json.dumps({"dataframe_split": rows(50, seed=3, income=3.0).to_dict(orient="split", index=False)}).encode()
 MLFLOW_URL = "http://mlflow.example.org"
 

@@ -63,6 +63,7 @@ ALL_WRONG: list[tuple[Callable[[dict[str, Any]], None], Callable[[dict[str, Any]
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("spoil", "is_spoilt"), ALL_WRONG, ids=["turned", "hasty", "patient"])
 def test_each_alert_fails_a_case_when_its_comparison_or_its_wait_is_wrong(
     tmp_path: Path, spoil: Callable[[dict[str, Any]], None], is_spoilt: Callable[[dict[str, Any]], bool]
@@ -129,6 +130,7 @@ def in_rounds(wrong: list[tuple[str, str, str]]) -> list[list[tuple[str, str, st
     return rounds
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("faults", in_rounds(WRONG), ids=lambda faults: f"{len(faults)} faults")
 def test_a_subtly_wrong_rule_fails_a_case(tmp_path: Path, faults: list[tuple[str, str, str]]) -> None:
     rules = every_rule()

@@ -14,6 +14,8 @@ from driftline.store.loader.loader import Loader, LoaderSettings
 from driftline.store.partitions import DAY_US
 from driftline.store.records import now_us
 
+pytestmark = pytest.mark.thorough
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -29,7 +29,7 @@ from driftline.monitor.mlflow_link import MlflowLink
 from driftline.monitor.training.reference import build
 
 __all__ = ["sqlite_context", "template", "tiny", "tracking"]
-pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(180), pytest.mark.thorough]
 SHIFTED = rows(50, seed=3, income=3.0).to_dict(orient="split", index=False)
 JUDGED = ("driftline_monitor_drift_detected == 1", "driftline_monitor_performance_breached")
 MOST_SERIES = 20

@@ -16,7 +16,7 @@ PLAN = {"lncoins", "lpi", "fmde"}
 HEALTH = {"physlm", "disea", "hlthg", "hlthf", "hlthp"}
 REQUESTS = 2 * (600 + 240) + 3
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.thorough]
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from driftline.store.reads import model_versions
 from driftline.store.records import invocation_id_text
 from driftline.store.verify import verify
 
+pytestmark = pytest.mark.thorough
 HISTORY = [s.revision for s in ScriptDirectory.from_config(migrate.config()).walk_revisions()][::-1]
 LAST_US = traffic.START_US + 200 * 700_000
 

@@ -25,6 +25,7 @@ from driftline.store.spool.adoption import adopt_orphans, spools
 from driftline.store.spool.reader import SpoolReader
 from driftline.store.spool.record import Gap, Record
 
+pytestmark = pytest.mark.thorough
 CHILD = Path(__file__).with_name("spool_child.py")
 CONFIRMED = Path(__file__).with_name("durable_child.py")
 TESTS = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])

@@ -25,7 +25,7 @@ from driftline.store.spool.adoption import spools
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
 
-pytestmark = pytest.mark.postgresql
+pytestmark = [pytest.mark.postgresql, pytest.mark.thorough]
 Note = Callable[[Figures], None]
 HOURS = 12
 

@@ -32,6 +32,7 @@ from driftline.store.spool.adoption import spools
 from driftline.store.spool.reader import SpoolReader
 from driftline.store.spool.spool import Spool
 
+pytestmark = pytest.mark.thorough
 DYING = Path(__file__).with_name("dying_loader.py")
 TESTS = str(Path(__file__).parents[1])
 Note = Callable[[Figures], None]

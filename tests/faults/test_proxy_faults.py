@@ -18,6 +18,7 @@ from driftline.store import schema
 from driftline.store.engine import open_engine
 from driftline.store.loader.loader import Loader, LoaderSettings
 
+pytestmark = pytest.mark.thorough
 Note = Callable[[Figures], None]
 
 

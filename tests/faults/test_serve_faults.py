@@ -19,6 +19,7 @@ from driftline.store.accounts import accounts
 from driftline.store.engine import open_engine
 from driftline.store.loader.loader import Loader, LoaderSettings
 
+pytestmark = pytest.mark.thorough
 Note = Callable[[Figures], None]
 _ONE = b'{"dataframe_records": [{"a": 1.0, "b": 2.0}]}'
 

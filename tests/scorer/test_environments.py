@@ -16,6 +16,7 @@ from driftline.scorer.environments import EnvironmentOptions, _one_builder, _req
 from driftline.scorer.own_package import own_requirement
 from driftline.store.errors import ConfigurationError
 
+pytestmark = pytest.mark.thorough
 _NO_DOWNLOAD = re.compile(r"failed to fetch|connection|timed out|dns error|name resolution|could not connect", re.I)
 _PINNED = "orjson", "3.10.0"  # older than what driftline would bring
 _BODY = b'{"dataframe_split": {"columns": ["a", "b"], "data": [[1.5, 2], [3, -4]]}}'

@@ -29,6 +29,8 @@ from driftline.store.records import ModelIdentity
 from driftline.store.redaction import Redaction, RedactionSettings
 from driftline.store.verify import verify
 
+pytestmark = pytest.mark.thorough
+
 KEY = "5a" * 32
 NAMES = ("email", "name", "iban")
 COLUMNS = "email=hash, name=drop, iban=mask, customer=hash"

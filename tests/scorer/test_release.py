@@ -27,7 +27,7 @@ from driftline.scorer.warm_up import WarmUpFailed, warm_up
 from driftline.store.records import Arm
 from driftline.store.spool.settings import SpoolSettings
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # of MLflow itself
+pytestmark = [pytest.mark.thorough, pytest.mark.filterwarnings("ignore::UserWarning")]  # of MLflow itself
 
 
 class Worker:

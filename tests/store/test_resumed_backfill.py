@@ -31,6 +31,7 @@ from driftline.store.retention.settings import RetentionSettings
 from driftline.store.rollup import roll_up
 from driftline.store.verify import verify
 
+pytestmark = pytest.mark.thorough
 ALL = RetentionSettings(keep_minute_profile_hours=0, keep_hour_profile_days=0)
 DAYS = range(TODAY - 4, TODAY - 1)
 SCRIPT = Path(__file__).with_name("killed_backfill.py")

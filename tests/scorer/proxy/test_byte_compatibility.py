@@ -8,6 +8,7 @@ from proxy_rig import proxy_server
 from scoring_corpus import Case, corpus
 from scoring_servers import OUR_HEADERS, Answer, DriftlineServer, ScoringServer
 
+pytestmark = pytest.mark.thorough
 Pairs = dict[str, tuple[ScoringServer, DriftlineServer]]
 _CASES = corpus()
 

@@ -17,6 +17,8 @@ from driftline.store.retention import partition_drop
 from driftline.store.retention.bounded_deletes import Pace
 from driftline.store.retention.prune import PruneReport, prune
 
+pytestmark = pytest.mark.thorough
+
 
 def test_the_loader_loads_while_prune_runs(engine: Engine, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load(engine, home, TODAY - 6, TODAY - 5, TODAY - 4, count=2000)
