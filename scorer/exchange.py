@@ -21,6 +21,7 @@ from driftline.scorer.request_count import RequestCount
 from driftline.scorer.scored import Scored
 from driftline.scorer.served_model import ServedModel
 from driftline.scorer.time_limit import Deadline
+from driftline.store.payload.body_parser import WITHHELD
 from driftline.store.records import Invocation, invocation_id_text, new_invocation_id, now_us
 from driftline.store.spool.record import Kind
 
@@ -190,6 +191,8 @@ class Exchange:
         kept = Bodies(self._content_type, b"".join(self._request) if typed_rows is None else typed_rows, body)
         if self._served.redacted is not None:
             kept = await kept_bodies(self._served.redacted, status, kept)
+            if kept.response is WITHHELD:
+                self._served.tally.withheld()
 
         def make() -> Invocation:
             return Invocation(

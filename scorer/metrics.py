@@ -70,7 +70,7 @@ class ScorerCollector(Collector):
         yield from self._about_requests(asked)
         skipped = [(_labels(name), totals.skipped) for name, totals in names.items()]
         yield self._family("shadow_skipped_requests_total", skipped)
-        yield from self._about_upstream(names)
+        yield from self._about_bodies(names)
         yield from self._about_tee(sum_of(each.sheet for each in self._book), self._watch.state)
         yield from self._about_loader()
 
@@ -168,7 +168,7 @@ class ScorerCollector(Collector):
         newest = [(_labels(name), _seconds(totals.last_prediction_us)) for name, totals in names.items()]
         yield self._family("last_prediction_timestamp_seconds", newest)
 
-    def _about_upstream(self, names: Mapping[str, Totals]) -> Iterator[Metric]:
+    def _about_bodies(self, names: Mapping[str, Totals]) -> Iterator[Metric]:
         faults = [
             ({**_labels(name), "reason": reason}, count)
             for name, totals in names.items()
@@ -177,6 +177,8 @@ class ScorerCollector(Collector):
         yield self._family("upstream_errors_total", faults)
         uncopied = [(_labels(name), totals.uncopied) for name, totals in names.items()]
         yield self._family("tee_uncopied_bodies_total", uncopied)
+        withheld = [(_labels(name), totals.withheld) for name, totals in names.items()]
+        yield self._family("tee_withheld_invocations_total", withheld)
 
     def _about_tee(self, totals: Totals, state: TeeState) -> Iterator[Metric]:
         # Before the books are read a reason has no 0 that its true count, once known, would seem to have risen from.

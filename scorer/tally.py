@@ -44,7 +44,8 @@ _UNSPOOLED = 10
 _REJECTED = 11
 _BATCHING = _REJECTED + len(REJECTIONS)
 _UNCOPIED = _BATCHING + 1
-_UPSTREAM = _UNCOPIED + 1
+_WITHHELD = _UNCOPIED + 1
+_UPSTREAM = _WITHHELD + 1
 _STAGES = _UPSTREAM + len(UPSTREAM_FAULTS)
 _STAGE_WORDS = histogram_words(STAGE_BUCKETS_US)
 _STAGE_PLACE = {stage: _STAGES + i * _STAGE_WORDS for i, stage in enumerate(STAGES)}
@@ -87,6 +88,7 @@ class Totals:
         tee_failed, tee_unspooled: answers that were not given to a spool: for a fault of ours, for want of a spool.
         skipped: requests that a challenger did not score, for want of room.
         uncopied: bodies that passed a proxy and were too large to be kept.
+        withheld: invocations whose bodies were not kept because a redacted value's place in them was not certain.
         upstream_faults: answers that a proxy gave because the server behind it gave none.
     """
 
@@ -101,6 +103,7 @@ class Totals:
     tee_unspooled: int = 0
     skipped: int = 0
     uncopied: int = 0
+    withheld: int = 0
     upstream_faults: dict[UpstreamFault, int] = field(default_factory=lambda: dict.fromkeys(UPSTREAM_FAULTS, 0))
     rejected: dict[Rejection, int] = field(default_factory=lambda: dict.fromkeys(REJECTIONS, 0))
     requests: dict[tuple[str, str], Latencies] = field(default_factory=dict)
@@ -175,6 +178,9 @@ class Tally:
 
     def uncopied(self) -> None:
         self._words[_UNCOPIED] += 1
+
+    def withheld(self) -> None:
+        self._words[_WITHHELD] += 1
 
     def upstream_failed(self, fault: UpstreamFault) -> None:
         self._words[_UPSTREAM + UPSTREAM_FAULTS.index(fault)] += 1
@@ -265,6 +271,7 @@ def _add(totals: Totals, words: memoryview) -> None:
     totals.tee_unspooled += words[_UNSPOOLED]
     totals.skipped += words[_SKIPPED]
     totals.uncopied += words[_UNCOPIED]
+    totals.withheld += words[_WITHHELD]
     for i, fault in enumerate(UPSTREAM_FAULTS):
         totals.upstream_faults[fault] += words[_UPSTREAM + i]
     for i, reason in enumerate(REJECTIONS):

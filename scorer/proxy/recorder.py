@@ -18,6 +18,7 @@ from driftline.scorer.redacted_bodies import Bodies, RedactedBodies, kept_bodies
 from driftline.scorer.request_count import RequestCount
 from driftline.scorer.tally import Tally
 from driftline.scorer.tee import Tee
+from driftline.store.payload.body_parser import WITHHELD
 from driftline.store.records import Arm, Invocation, invocation_id_text, new_invocation_id, now_us
 
 _STORED_HEADER_BYTES = 0xFFFF  # what a record's header has room for
@@ -140,6 +141,8 @@ class Recorder(Counter):
             )
 
         seq = tee.record(make)
+        if kept.response is WITHHELD:
+            tally.withheld()
         for body in (self._request, self._response):
             if body.too_large:
                 tally.uncopied()

@@ -210,6 +210,10 @@ def test_planted_secrets_are_in_no_byte_of_ring_spool_store_or_dump(
     assert server.score(b"planted" + people.secrets[0].encode()).status == 400
     extra = people.frame(1).assign(comment=people.secrets[0])
     assert server.score(json.dumps(json_forms(extra)[0]).encode()).status == 200
+    header, row = people.frame(1).to_csv(index=False).splitlines()
+    short = f"{header},comment\n{row}\n".encode()  # a row that is shorter than its header, which pandas reads
+    assert server.ask("POST", "/invocations", short, {"content-type": "text/csv"}).status == 200
+    assert server.metric("driftline_scorer_tee_withheld_invocations_total") == 1
     os.killpg(server.process.pid, signal.SIGKILL)
     server.process.wait()
     assert found_in(tmp_path / "ring", people.secrets) == set()
@@ -222,7 +226,7 @@ def test_planted_secrets_are_in_no_byte_of_ring_spool_store_or_dump(
         statuses = list(connection.scalars(select(schema.invocation.c.status).order_by(schema.invocation.c.id)))
         rows = connection.execute(text("SELECT * FROM inference_echo")).mappings().all()
         assert connection.execute(select(schema.dead_letter)).all() == []
-    assert statuses == [200] * good + [400] * 3 + [200]
+    assert statuses == [200] * good + [400] * 3 + [200] * 2
     assert len(rows) == 3 * good + 1
     assert "name" not in rows[0]
     assert {len(row["email"]) for row in rows} == {24}

@@ -31,6 +31,7 @@ def test_a_proxys_records_hold_no_redacted_value(tmp_path: Path) -> None:
         answers = [server.score(json.dumps(body).encode()) for body in (records, unknown, {"refuse": SECRET, "age": 1})]
         assert [a.status for a in answers] == [200, 200, 400]
         assert answers[0].body == ANSWER
+        assert server.metric("driftline_scorer_tee_withheld_invocations_total") == 1
         first, second, third = server.invocations()
     assert json.loads(first.request) == {"dataframe_records": [{"email": "***mple", "plan": "gold", "age": 1}]}
     assert json.loads(first.response) == {"predictions": ["for ***"]}
