@@ -188,10 +188,13 @@ class Exchange:
     async def _record(self, status: int, body: bytes) -> None:
         scored = self._scored
         typed_rows = scored.typed_rows if scored and status == 200 else None
-        kept = Bodies(self._content_type, b"".join(self._request) if typed_rows is None else typed_rows, body)
+        content_type = self._content_type
+        request = b"".join(self._request) if typed_rows is None else typed_rows
+        response = b"" if self._method == "HEAD" else body
         if self._served.redacted is not None:
-            kept = await kept_bodies(self._served.redacted, status, kept)
-            if kept.response is WITHHELD:
+            came = Bodies(content_type, request, response)
+            content_type, request, response = await kept_bodies(self._served.redacted, status, came)
+            if response is WITHHELD:
                 self._served.tally.withheld()
 
         def make() -> Invocation:
@@ -201,10 +204,10 @@ class Exchange:
                 status=status,
                 arm=self._served.arm,
                 latency_us=(time.perf_counter_ns() - self._begin_ns) // 1000,
-                content_type=kept.content_type[:_STORED_HEADER_BYTES],
+                content_type=content_type[:_STORED_HEADER_BYTES],
                 client_request_id=self._client_request_id[:_STORED_HEADER_BYTES],
-                request=kept.request,
-                response=b"" if self._method == "HEAD" else kept.response,
+                request=request,
+                response=response,
                 parse_us=scored.parse_us if scored else 0,
                 predict_us=scored.predict_us if scored else 0,
                 encode_us=scored.encode_us if scored else 0,
