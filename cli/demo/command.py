@@ -106,6 +106,7 @@ def _demo(folder: Path, exit_when_done: bool) -> None:
         "DRIFTLINE_MULTIVARIATE_INTERVAL_SECONDS": str(_CHECK_INTERVAL_SECONDS),
         "DRIFTLINE_PERFORMANCE_INTERVAL_SECONDS": str(_CHECK_INTERVAL_SECONDS),
         "MLFLOW_TRACKING_URI": urls["mlflow"],
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # six processes for what no demo asks of it
         "PYTHONUNBUFFERED": "1",
     }
     with Children(folder, environment) as children:
