@@ -1,7 +1,8 @@
-"""Write ``driftline.rules.yml``: ``python -m driftline.alerts.build``; ``--check`` fails when it is stale.
+"""Write the rules: ``python -m driftline.alerts.build``; ``--check`` fails when they are stale.
 
 The alerts are written by hand in ``rules/``; those of the objectives follow from ``objectives.toml``. What is alike in
-all of them is added here: the links to dashboard, report and runbook.
+all of them is added here: the links to dashboard, report and runbook. ``driftline.rules.yml`` is for Prometheus,
+``driftline.prometheusrule.yml`` the same for its operator in Kubernetes.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from driftline.alerts.objectives import PATH, Objectives, load_objectives
 
 FOLDER = Path(__file__).parent
 RULES = FOLDER / "driftline.rules.yml"
+RESOURCE = FOLDER / "driftline.prometheusrule.yml"
 PARTS = ("scorer", "capture", "monitor", "drift", "performance")
 GRAFANA, MONITOR = "http://localhost:3000", "http://localhost:9108"
 _HEAD = f"""\
@@ -49,8 +51,23 @@ _Dumper.add_representer(str, _text)
 
 def rules_file(objectives: Objectives) -> str:
     """Return the text of ``driftline.rules.yml``."""
-    document = yaml.dump({"groups": _groups(objectives)}, Dumper=_Dumper, sort_keys=False, width=1000)
-    return f"{_HEAD}{document}"
+    return f"{_HEAD}{_yaml({'groups': _groups(objectives)})}"
+
+
+def rule_resource(objectives: Objectives) -> str:
+    """Return the text of ``driftline.prometheusrule.yml``: the same groups as a PrometheusRule of the operator."""
+    labels = {"app.kubernetes.io/name": "driftline", "app.kubernetes.io/component": "rules"}
+    resource = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "driftline", "labels": labels},
+        "spec": {"groups": _groups(objectives)},
+    }
+    return f"{_HEAD.replace(RULES.name, RESOURCE.name)}{_yaml(resource)}"
+
+
+def _yaml(document: dict[str, Any]) -> str:
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=1000)
 
 
 def _groups(objectives: Objectives) -> list[dict[str, Any]]:
@@ -92,24 +109,26 @@ def _query(variables: Sequence[str]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the file, or with ``--check`` compare it; return the exit code."""
+    """Write the files, or with ``--check`` compare them; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m driftline.alerts.build", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when the file is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a file is stale")
     parser.add_argument("--objectives", type=Path, default=PATH, help="what is promised")
-    parser.add_argument("--output", type=Path, default=RULES, help="where the rules go")
+    parser.add_argument("--output", type=Path, default=RULES, help="where the rules go; beside it the operator's")
     chosen = parser.parse_args(arguments)
     try:
-        built = rules_file(load_objectives(chosen.objectives))
+        objectives = load_objectives(chosen.objectives)
     except ValueError as error:
         print(f"{chosen.objectives.name}: {error}", file=sys.stderr)
         return 2
+    built = {chosen.output: rules_file(objectives), chosen.output.with_name(RESOURCE.name): rule_resource(objectives)}
     if not chosen.check:
-        chosen.output.write_text(built, encoding="utf-8")
+        for path, text in built.items():
+            path.write_text(text, encoding="utf-8")
         return 0
-    if chosen.output.exists() and chosen.output.read_text(encoding="utf-8") == built:
-        return 0
-    print(f"stale: {chosen.output.name}; run `python -m driftline.alerts.build`", file=sys.stderr)
-    return 1
+    stale = [path.name for path, text in built.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if stale:
+        print(f"stale: {', '.join(stale)}; run `python -m driftline.alerts.build`", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

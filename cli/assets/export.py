@@ -19,10 +19,12 @@ from driftline.store.errors import ConfigurationError
 
 MANIFEST = ".driftline-assets.json"
 RULES = "prometheus/rules/driftline.rules.yml"
+RESOURCE = "kubernetes/driftline.prometheusrule.yml"
 # package, folder in it, pattern of names, folder in the export: what is added to a room comes along by itself
 PLACES = (
     ("driftline.alerts", "", "prometheus.yml", "prometheus"),
     ("driftline.alerts", "", "*.rules.yml", "prometheus/rules"),
+    ("driftline.alerts", "", "*.prometheusrule.yml", "kubernetes"),
     ("driftline.alerts", "", "alertmanager.yml", "alertmanager"),
     ("driftline.alerts", "", "*.tmpl", "alertmanager"),
     ("driftline.dashboards", "", "driftline-*.json", "grafana/dashboards"),
@@ -124,19 +126,20 @@ def filled(change: Callable[[str], str], objectives: Path | None = None) -> dict
     """
     shipped = shipped_files()
     if objectives:
-        shipped[RULES] = _rules(objectives)
+        shipped |= _rules(objectives)
     return {path: change(text) for path, text in shipped.items()}
 
 
-def _rules(objectives: Path) -> str:
+def _rules(path: Path) -> dict[str, str]:
     # The only part that reads YAML, and only where it is asked for.
-    from driftline.alerts.build import rules_file
+    from driftline.alerts.build import rule_resource, rules_file
     from driftline.alerts.objectives import load_objectives
 
     try:
-        return rules_file(load_objectives(objectives))
+        objectives = load_objectives(path)
+        return {RULES: rules_file(objectives), RESOURCE: rule_resource(objectives)}
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"the objectives in {objectives} cannot be read ({getattr(error, 'strerror', None) or error}): "
+            f"the objectives in {path} cannot be read ({getattr(error, 'strerror', None) or error}): "
             "correct the file that --objectives names"
         ) from error
