@@ -7,7 +7,7 @@ ROOMS := store scorer monitor cli migrations dashboards alerts
 PYTEST := $(BIN)/python -m pytest
 ORDINARY := not slow and not flavors and not spark and not datadog
 
-.PHONY: setup servers demo test thorough lint format check bench torture compatibility flavors spark datadog clean constraints
+.PHONY: setup servers demo test thorough lint format check bench torture compatibility flavors spark datadog clean constraints docs
 
 setup: $(STAMP)
 
@@ -55,6 +55,10 @@ spark:
 datadog:
 	PYTHON=$(PYTHON) ./tests/datadog/run.sh
 
+# The documentation as a site, in site/; a link that leads nowhere fails.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -76,7 +80,7 @@ bench: setup servers
 	for script in benchmarks/*.py benchmarks/*/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) .compat .flavors .spark .datadog .typecheck build dist *.egg-info driftline-demo driftline-data
+	rm -rf $(VENV) .compat .flavors .spark .datadog .typecheck build dist site *.egg-info driftline-demo driftline-data
 
 # Freeze what was just tested; no download addresses in it.
 constraints:

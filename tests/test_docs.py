@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
-@pytest.mark.parametrize("script", ["build_configuration", "build_metrics"])
+@pytest.mark.parametrize("script", ["build_cli", "build_configuration", "build_metrics", "build_schema"])
 def test_a_generated_page_is_what_the_code_says(script: str) -> None:
     spec = importlib.util.spec_from_file_location(script, ROOT / "docs" / f"{script}.py")
     assert spec is not None
