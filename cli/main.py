@@ -12,6 +12,7 @@ from driftline.store.errors import DriftlineError
 # name -> (attribute, the line that `driftline --help` shows)
 COMMANDS = {
     "assets": ("driftline.cli.assets.command:assets", "Write dashboards, rules and configuration with your addresses."),
+    "build-image": ("driftline.cli.build_image.command:build_image", "Build an image that serves one model."),
     "demo": ("driftline.cli.demo.command:demo", "Show the whole way of the data on real data, in one folder."),
     "drift": ("driftline.cli.drift:drift", "Judge live data against the training reference now."),
     "import": ("driftline.cli.imports:imports", "Load calls that another system captured."),

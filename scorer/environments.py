@@ -13,7 +13,6 @@ Invariants
 import fcntl
 import logging
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -21,10 +20,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import metadata, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from driftline.scorer.model_requirements import python_of, requirement_lines
 from driftline.scorer.model_source import require_listening_for, resolve
 from driftline.scorer.own_package import own_requirement
 from driftline.store.errors import ConfigurationError, EnvironmentNotBuilt
@@ -40,8 +40,6 @@ _MISSING = {
     "or use `--env-manager uv`",
 }
 _INSTALLERS = {"virtualenv": "python -m pip install", "uv": "uv pip install", "conda": "python -m pip install"}
-_REQUIREMENTS = "requirements.txt"
-_MLFLOW = re.compile(r"mlflow(-skinny|-tracing)?\b", re.IGNORECASE)
 
 _log = logging.getLogger("driftline.scorer")
 
@@ -97,25 +95,12 @@ def _check(manager: str, model: Path) -> None:
     from mlflow.utils.conda import get_conda_bin_executable
 
     if manager != "conda":  # which reads another file, with packages that MLflow's other functions refuse
-        _check_python(model)
+        python_of(model, remedy="use `--env-manager local`")
     # Programs installed beside this Python, like `pip install uv`, are found although its folder may not be on PATH.
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     programs = {"virtualenv": "pyenv", "uv": "uv", "conda": get_conda_bin_executable("conda")}
     if shutil.which(programs[manager]) is None:
         raise ConfigurationError(f"--env-manager {manager} needs {_MISSING[manager]}")
-
-
-def _check_python(model: Path) -> None:
-    from mlflow.utils.virtualenv import _get_python_env
-    from packaging.specifiers import SpecifierSet
-
-    python = str(_get_python_env(model).python)
-    ours = metadata("driftline")["Requires-Python"]
-    if python not in SpecifierSet(ours):
-        raise EnvironmentNotBuilt(
-            f"the model asks for Python {python} and driftline for {ours}: log the model again with such a Python, "
-            "or use `--env-manager local`"
-        )
 
 
 @contextmanager
@@ -187,9 +172,7 @@ def _requirements(options: EnvironmentOptions, model: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="driftline-requirements-") as folder:
         for item in model.iterdir():
             Path(folder, item.name).symlink_to(item)
-        found = model / _REQUIREMENTS
-        lines = found.read_text(encoding="utf-8").splitlines() if found.exists() else []
-        kept = [line for line in lines if not (options.install_mlflow and _MLFLOW.match(line))]
+        kept = requirement_lines(model, without_mlflow=options.install_mlflow)
         file = Path(folder, "driftline-requirements.txt")
         file.write_text("\n".join(kept), encoding="utf-8")
         yield file

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from driftline.scorer.noted_identity import with_noted
 from driftline.store.errors import ModelNotFound
 from driftline.store.records import MICROSECONDS, ModelIdentity
 from driftline.store.tracking_server import is_remote, require_listening, shown
@@ -198,7 +199,9 @@ def _identity(uri: str, path: Path, model: "Model", registered: _Registered | No
         signature=model.signature.to_dict() if model.signature else None,
         created_at_us=(registered and registered.created_at_us) or _utc_us(model.utc_time_created),
     )
-    return identity if identity.version else dataclasses.replace(identity, version=identity.fingerprint)
+    if not identity.version:
+        identity = dataclasses.replace(identity, version=identity.fingerprint)
+    return identity if registered else with_noted(identity, path)
 
 
 def _last_part(uri: str, path: Path) -> str:

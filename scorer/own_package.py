@@ -43,6 +43,32 @@ def own_requirement(extras: str = "") -> Iterator[str]:
             yield f"{name} @ {copy.as_uri()}"
 
 
+def packed_requirement(folder: Path, mounted: str, extras: str = "") -> str:
+    """Put into a folder what an installer needs of this driftline there, and return the requirement.
+
+    Args:
+        folder: where a source checkout or a local file is copied to; a release and a repository need nothing there.
+        mounted: the path under which the installer sees the folder.
+        extras: names of extras, separated by commas.
+
+    Raises:
+        ConfigurationError: it was installed from a folder or file that is gone.
+    """
+    origin = _origin()
+    if "vcs_info" in origin or not origin.get("url", "").startswith("file:"):
+        with own_requirement(extras) as requirement:
+            return requirement
+    source = Path(unquote(urlsplit(origin["url"]).path))
+    packed = _NAME if "dir_info" in origin else source.name
+    if "dir_info" in origin:
+        _copy_source(source, folder / packed)
+    elif source.is_file():
+        shutil.copy(source, folder / packed)
+    else:
+        raise _gone(source)
+    return f"{_NAME}{f'[{extras}]' if extras else ''} @ file://{mounted}/{packed}"
+
+
 def _origin() -> dict[str, Any]:
     """Return what the installer wrote about the origin (PEP 610); empty for a release from an index."""
     texts = (found.read_text("direct_url.json") for found in distributions(name=_NAME))
@@ -51,8 +77,12 @@ def _origin() -> dict[str, Any]:
 
 def _copy_source(source: Path, copy: Path) -> None:
     if not (source / "pyproject.toml").exists():
-        raise ConfigurationError(
-            f"this driftline was installed from {source}, which is gone, and so cannot be put into the model's "
-            "environment: install a release, or install the model's requirements here and use `--env-manager local`"
-        )
+        raise _gone(source)
     shutil.copytree(source, copy, ignore=_NOT_PACKAGED)
+
+
+def _gone(source: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"this driftline was installed from {source}, which is gone, and so cannot be put into the model's "
+        "environment: install a release, or install the model's requirements here and use `--env-manager local`"
+    )

@@ -13,7 +13,7 @@ import servers
 from scoring_servers import DriftlineServer, driftline_server
 
 from driftline.scorer.environments import EnvironmentOptions, _one_builder, _requirements, enter
-from driftline.scorer.own_package import own_requirement
+from driftline.scorer.own_package import own_requirement, packed_requirement
 from driftline.store.errors import ConfigurationError
 
 pytestmark = pytest.mark.thorough
@@ -203,3 +203,24 @@ def test_a_source_that_is_gone_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     with pytest.raises(ConfigurationError, match="install a release"), own_requirement():
         pass
+
+
+def test_a_folder_gets_what_an_installer_needs_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source, wheel, folder = tmp_path / "source tree", tmp_path / "driftline-9.9-py3-none-any.whl", tmp_path / "context"
+    source.mkdir()
+    folder.mkdir()
+    (source / "pyproject.toml").touch()
+    wheel.touch()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    _install(tmp_path, f'{{"url": "{source.as_uri()}", "dir_info": {{}}}}')
+    assert packed_requirement(folder, "/context", "postgresql") == "driftline[postgresql] @ file:///context/driftline"
+    origin = tmp_path / "driftline-9.9.dist-info" / "direct_url.json"
+    origin.write_text(f'{{"url": "{wheel.as_uri()}", "archive_info": {{}}}}')
+    assert packed_requirement(folder, "/context") == f"driftline @ file:///context/{wheel.name}"
+    assert (folder / "driftline" / "pyproject.toml").exists()
+    assert (folder / wheel.name).exists()
+    wheel.unlink()
+    with pytest.raises(ConfigurationError, match="install a release"):
+        packed_requirement(folder, "/context")
+    origin.unlink()
+    assert packed_requirement(folder, "/context", "postgresql") == "driftline[postgresql]==9.9"

@@ -1,0 +1,1 @@
+"""An image that serves one model: its context written, and built where a name is given."""
