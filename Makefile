@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ROOMS := store scorer monitor cli migrations dashboards alerts
 PYTEST := $(BIN)/python -m pytest
-ORDINARY := not slow and not flavors and not spark and not datadog
+ORDINARY := not slow and not flavors and not spark and not datadog and not containers
 
-.PHONY: setup servers demo test thorough lint format check bench torture compatibility flavors spark datadog clean constraints docs
+.PHONY: setup servers demo test thorough lint format check bench torture compatibility flavors spark datadog containers clean constraints docs
 
 setup: $(STAMP)
 
@@ -59,6 +59,10 @@ datadog:
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
+# The image and compose.yaml as they are, in containers; images that cannot be pulled get stand-ins.
+containers: setup
+	./tests/containers/run.sh
+
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -80,7 +84,7 @@ bench: setup servers
 	for script in benchmarks/*.py benchmarks/*/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) .compat .flavors .spark .datadog .typecheck build dist site *.egg-info driftline-demo driftline-data
+	rm -rf $(VENV) .compat .flavors .spark .datadog .containers .typecheck build dist site *.egg-info driftline-demo driftline-data
 
 # Freeze what was just tested; no download addresses in it.
 constraints:

@@ -17,5 +17,15 @@ write() { # write FILE CONTENT
 write .gitignore '*'
 write postgres_password "$(random)"
 write grafana_admin_password "$(random)"
-write driftline.toml "store = \"postgresql+psycopg://driftline:$(cat "$folder/postgres_password")@postgres:5432/driftline\""
+write driftline.toml "store = \"postgresql+psycopg://driftline:$(cat "$folder/postgres_password")@postgres:5432/driftline\"
+
+# Sooner than the defaults, so that a first look shows something; see docs/configuration.md.
+[monitor]
+drift_interval_seconds = 60
+[performance]
+interval_seconds = 60
+[quality]
+interval_seconds = 300
+[multivariate]
+interval_seconds = 300"
 echo "secrets lie in $folder; Grafana's user is admin, its password in grafana_admin_password"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the servers and programs that the tests run against: on Debian as root; elsewhere say what is missing.
-# With the argument `spark` Java too.
+# With the argument `spark` Java too, with `containers` Podman.
 set -eu
 
 missing=""
@@ -21,6 +21,14 @@ need prometheus promtool
 need prometheus-alertmanager amtool
 need chromium chromium chromium-browser google-chrome
 [ "${1:-}" != spark ] || need default-jre-headless java
+if [ "${1:-}" = containers ] && [ "${CONTAINER_ENGINE:-podman}" = podman ]; then
+    need podman podman
+    need runc runc
+    need netavark netavark /usr/lib/podman/netavark
+    need aardvark-dns aardvark-dns /usr/lib/podman/aardvark-dns
+    need iptables iptables
+    need debootstrap debootstrap
+fi
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 ONCE = {name for name, service in SERVICES.items() if service["restart"] == "no"}
+DEMO = {"demo-model", "demo-traffic"}  # which nobody waits for and nobody asks
 OURS = {name for name, service in SERVICES.items() if service["image"].startswith("driftline:")}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
@@ -30,10 +31,11 @@ def mounts(name: str) -> list[tuple[str, str]]:
 
 
 def test_everything_of_the_product_is_there() -> None:
-    assert set(SERVICES) - ONCE == {
+    assert set(SERVICES) - ONCE - DEMO == {
         "scorer", "monitor", "postgres", "mlflow", "prometheus", "alertmanager", "grafana"
     }  # fmt: skip
     assert {"store-upgrade", "demo-model"} == ONCE
+    assert {name for name, service in SERVICES.items() if service.get("profiles") == ["demo"]} == DEMO
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -43,7 +45,7 @@ def test_a_service_is_pinned_bounded_and_watched(name: str) -> None:
     assert re.fullmatch(r"v?\d+\.\d+(\.\d+)?", tag), image
     assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
     assert service["security_opt"] == ["no-new-privileges:true"]
-    if name in ONCE:
+    if name in ONCE | DEMO:
         assert "healthcheck" not in service
     else:
         assert service["restart"] == "unless-stopped"
@@ -68,7 +70,8 @@ def test_what_a_service_waits_for_can_become_so() -> None:
     for service in SERVICES.values():
         for other, wait in service.get("depends_on", {}).items():
             expected = "service_completed_successfully" if other in ONCE else "service_healthy"
-            assert wait == {"condition": expected}
+            optional = {} if other not in DEMO or service.get("profiles") else {"required": False}
+            assert wait == {"condition": expected, **optional}
 
 
 def test_nothing_scores_or_judges_before_the_schema_is_there() -> None:
@@ -119,7 +122,7 @@ def test_the_spool_lies_on_a_volume_and_the_ring_in_memory_that_outlives_the_sco
     assert any(source == "ring" for source, _ in mounts("monitor"))
 
 
-@pytest.mark.parametrize("name", ["scorer", "monitor", "store-upgrade"])
+@pytest.mark.parametrize("name", ["scorer", "monitor", "store-upgrade", "demo-traffic"])
 def test_our_commands_take_these_arguments(name: str) -> None:
     group, *arguments = [re.sub(r"\$\{\w+:-(.*)\}", r"\1", part) for part in SERVICES[name]["command"]]
     module, attribute = COMMANDS[group][0].split(":")

@@ -47,10 +47,19 @@ _QUERY = "select received_at, lncoins, disea, prediction, probability from infer
     is_flag=True,
     help="Only train and register the demo's model on MLFLOW_TRACKING_URI, with its reference; then end.",
 )
-def demo(folder: Path, exit_when_done: bool, train_only: bool) -> None:
+@click.option(
+    "--traffic-to",
+    metavar="URL",
+    help="Only send the demo's traffic to this server of its model, by turns like training and shifted, until Ctrl-C.",
+)
+@click.option("--labels-to", metavar="URL", help="With --traffic-to: the monitor that is told what turned out true.")
+def demo(folder: Path, exit_when_done: bool, train_only: bool, traffic_to: str | None, labels_to: str | None) -> None:
     """Train, serve, send traffic, shift it, and see the drift."""
     if train_only:
         _train()
+        return
+    if traffic_to:
+        _send_for_ever(traffic_to, labels_to)
         return
     try:
         _check_extras()
@@ -68,6 +77,13 @@ def _train() -> None:
     uri = train_and_register(training)
     log_reference(uri, training, labels=TARGET)
     click.echo(f"registered {uri} (alias {MODEL}@champion) with its reference")
+
+
+def _send_for_ever(scorer_url: str, monitor_url: str | None) -> None:
+    from driftline.cli.demo.lasting_traffic import send_for_ever
+
+    with suppress(KeyboardInterrupt):
+        send_for_ever(scorer_url, monitor_url)
 
 
 def _fresh(folder: Path) -> Path:

@@ -66,7 +66,8 @@ def _send(url: str, parts: "list[pd.DataFrame]", *strange: bytes) -> list[Label]
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
     with click.progressbar([*parts, *strange], label=f"  {len(parts) + len(strange)} requests") as progress:
         for part in progress:
-            connection.request("POST", "/invocations", _body(part), {"Content-Type": "application/json"})
+            body = part if isinstance(part, bytes) else request_body(part)
+            connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             answer.read()
             answers[answer.status] = answers.get(answer.status, 0) + 1
@@ -79,7 +80,6 @@ def _send(url: str, parts: "list[pd.DataFrame]", *strange: bytes) -> list[Label]
     return labels
 
 
-def _body(part: "pd.DataFrame | bytes") -> bytes:
-    if isinstance(part, bytes):
-        return part
+def request_body(part: "pd.DataFrame") -> bytes:
+    """Return the request that asks the model for these rows."""
     return json.dumps({"dataframe_split": part.drop(columns=TARGET).to_dict(orient="split", index=False)}).encode()
