@@ -10,8 +10,10 @@ from pathlib import Path
 from driftline.scorer.route_aliases import RouteAliases
 from driftline.scorer.settings import ScorerSettings
 from driftline.store.bearer_tokens import BearerTokens
-from driftline.store.errors import ConfigurationError, DriftlineError, SpoolError
+from driftline.store.engine import open_engine
+from driftline.store.errors import ConfigurationError, DriftlineError, SpoolError, StoreUnreachable
 from driftline.store.home import make_home
+from driftline.store.migrate import prepare
 from driftline.store.spool.file_system import refuse_network
 from driftline.store.spool.settings import SpoolSettings
 
@@ -91,6 +93,25 @@ def check_limits(settings: ScorerSettings) -> None:
         raise ConfigurationError(
             "`--protect-health` asks for tokens, and there are none: name them with `--token-file`"
         )
+
+
+def prepare_store(url: str, start_without_store: bool) -> None:
+    """Make the store ready, or warn where it does not answer and the start may go on without it.
+
+    Raises:
+        StoreUnreachable: it does not answer.
+        SchemaMismatch: it is not at this driftline's schema.
+    """
+    try:
+        engine = open_engine(url)
+        prepare(engine)
+        engine.dispose()
+    except StoreUnreachable as error:
+        if not start_without_store:
+            raise StoreUnreachable(
+                f"{error}, or start with `--start-without-store` and let the spool keep it"
+            ) from error
+        _log.warning("%s; starting without it, the spool keeps what is answered", error)
 
 
 def open_tokens(path: Path | None, flag: str) -> BearerTokens | None:

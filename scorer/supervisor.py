@@ -44,15 +44,13 @@ from driftline.scorer.start_checks import (
     check_ports_differ,
     check_ring,
     open_tokens,
+    prepare_store,
 )
 from driftline.scorer.tls import server_context, uvicorn_flags
 from driftline.scorer.version_book import VersionBook
 from driftline.scorer.worker import STARTUP_FAILURE, WorkerOrder
-from driftline.store.engine import open_engine
-from driftline.store.errors import StoreUnreachable
 from driftline.store.events import Event
 from driftline.store.loader.settings import LoaderSettings
-from driftline.store.migrate import prepare
 from driftline.store.records import Arm
 from driftline.store.redaction import Redaction
 from driftline.store.settings import BaseSettings
@@ -138,7 +136,7 @@ def supervise(
     _check(options)
     tls = server_context(options.scorer)
     metrics_tokens = open_tokens(options.scorer.metrics_token_file, "--metrics-token-file")
-    _prepare_store(options)
+    prepare_store(options.base.store_url, options.scorer.start_without_store)
     require_listening_for(uris.values())
     book = VersionBook(options.workers)
     fetched = tempfile.TemporaryDirectory(prefix="driftline-models-", ignore_cleanup_errors=True)
@@ -190,19 +188,6 @@ def _check(options: ServerOptions) -> None:
     check_port(options.metrics_host, options.scorer.metrics_port, "--metrics-port")
     if options.port and not any(os.environ.get(name) for name in _OTHER_SOCKETS):
         check_port(options.host, options.port, "-p")
-
-
-def _prepare_store(options: ServerOptions) -> None:
-    try:
-        engine = open_engine(options.base.store_url)
-        prepare(engine)
-        engine.dispose()
-    except StoreUnreachable as error:
-        if not options.scorer.start_without_store:
-            raise StoreUnreachable(
-                f"{error}, or start with `--start-without-store` and let the spool keep it"
-            ) from error
-        _log.warning("%s; starting without it, the spool keeps what is answered", error)
 
 
 def _uris(options: ServeOptions) -> dict[Arm, str]:

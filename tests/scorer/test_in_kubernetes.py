@@ -29,6 +29,7 @@ def write_config(folder: Path, url: str) -> None:
     (folder / "config" / "driftline.toml").write_text(f'store = "{url}"\n')
 
 
+@pytest.mark.thorough
 @pytest.mark.postgresql
 def test_a_scorers_pod_answers_its_probes_and_has_loaded_all_that_it_answered_when_it_stops(
     models: Path, postgresql_url: str, tmp_path: Path
