@@ -36,8 +36,8 @@ def forget(
 ) -> None:  # fmt: skip
     """Delete what is kept of one request or one value of a key.
 
-    That is rows, bodies, labels, rejects and dead letters. Requests stay as lines of status and latency, and what was
-    summed stays.
+    That is rows, bodies, labels, rejects, dead letters and events that wait. Requests stay as lines of status and
+    latency, and what was summed stays.
     """
     from driftline.store.forget import Forgotten, require_loaded
     from driftline.store.forget import forget as forget_subject

@@ -1,8 +1,9 @@
 """``driftline import``: calls that another system captured, so that endpoints that stay can be judged."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +13,13 @@ from driftline.cli.progress import counted, progress_bar
 from driftline.store.settings import BaseSettings, load_section
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from driftline.store.imports.call import ImportedCall
+    from driftline.store.imports.events import EventHalf
+    from driftline.store.imports.fates import Fate
     from driftline.store.imports.loading import Unreadable
+    from driftline.store.imports.settings import ImportSettings, Served
 
 _BATCH = 1000
 
@@ -41,7 +47,9 @@ def sagemaker_capture(base: BaseSettings, path: Path, model_uri: str) -> None:
     from driftline.store.imports.loading import ImportLoading, ImportReport
     from driftline.store.imports.sagemaker import capture_files, capture_lines
     from driftline.store.loader.settings import LoaderSettings
+    from driftline.store.redaction import require_none
 
+    require_none("calls")
     files = capture_files(path)
     engine = open_store(base)
     identity = identify(model_uri)
@@ -62,6 +70,92 @@ def sagemaker_capture(base: BaseSettings, path: Path, model_uri: str) -> None:
     )
     if total.unreadable:
         click.echo("what is unreadable is kept in dead_letter with the reason: `driftline store status` counts it")
+
+
+@imports.command("cloudevents")
+@click.argument("file", type=click.File("rb"), metavar="FILE|-")
+@click.option(
+    "--model", "model_uri", metavar="URI", help="What all services in it serve.  [default: models in [imports]]"
+)
+@base_options
+def cloudevents(base: BaseSettings, file: IO[bytes], model_uri: str | None) -> None:
+    """Load events that KServe's or Seldon's logger sent.
+
+    FILE holds events in JSON, one a line or as a batch. A call is stored when both of its halves are there, whichever
+    came first, once. What waits for its other half waits for the next file, or for what the monitor is sent.
+    """
+    from collections import Counter
+
+    from driftline.scorer.model_source import identify
+    from driftline.store.imports.fates import TAKEN
+    from driftline.store.imports.pairing import settle
+    from driftline.store.imports.settings import ImportSettings
+    from driftline.store.imports.waiting import event_accounts, stage
+    from driftline.store.loader.settings import LoaderSettings
+    from driftline.store.redaction import require_none
+
+    require_none("events")
+    settings = load_section(ImportSettings, "imports")
+    engine = open_store(base)
+    fates: Counter[Fate] = Counter()
+    taken: list[tuple[EventHalf, Served]] = []
+    for entry in _entries(file, settings, model_uri, fates):
+        taken.append(entry)
+        if len(taken) >= _BATCH:
+            fates += stage(engine, taken)
+            taken = []
+    fates += stage(engine, taken)
+    before_us = time.time_ns() // 1000 - round(settings.wait_seconds * 1_000_000)
+    report = settle(engine, identify, load_section(LoaderSettings, "loader"), before_us)
+    fates += report.fates
+    with engine.connect() as connection:
+        waiting = event_accounts(connection).waiting
+    said = ", ".join(f"{fates[fate]} {fate.value}" for fate in TAKEN if fates[fate])
+    click.echo(f"events: {said or 'none stored'} ({counted(report.rows, 'row')}); {waiting} wait for their other half")
+    if refused := {fate.value: number for fate, number in fates.items() if fate not in TAKEN}:
+        click.echo("not taken: " + ", ".join(f"{number} {fate}" for fate, number in refused.items()))
+    for uri, error in report.errors.items():
+        raise click.ClickException(f"events of {uri} wait on: {error}")
+
+
+def _entries(
+    file: IO[bytes], settings: "ImportSettings", model_uri: str | None, fates: "Counter[Fate]"
+) -> "Iterator[tuple[EventHalf, Served]]":
+    """Yield the events of a file that are taken; count the others."""
+    from driftline.store.imports.events import RefusedEvent, structured_half
+    from driftline.store.imports.fates import Fate
+    from driftline.store.imports.settings import Served
+
+    for event in _events(file, fates):
+        try:
+            half = structured_half(event, time.time_ns() // 1000)
+        except RefusedEvent as error:
+            fates[error.fate] += 1
+            continue
+        if half is None:
+            fates[Fate.OTHER] += 1
+            continue
+        served = Served(half.service, model_uri) if model_uri else settings.served(half)
+        if served is None:
+            fates[Fate.NO_MODEL] += 1
+            continue
+        yield half, served
+
+
+def _events(file: IO[bytes], fates: "Counter[Fate]") -> Iterator[Any]:
+    """Yield the documents of a file: its lines, or the members of its list."""
+    from driftline.store.imports.events import RefusedEvent, document
+
+    for line in file:
+        if not line.strip():
+            continue
+        is_batch = line.lstrip().startswith(b"[")
+        try:
+            found = document(line + file.read() if is_batch else line)
+        except RefusedEvent as error:
+            fates[error.fate] += 1
+            continue
+        yield from found if is_batch else [found]
 
 
 def _batches(lines: Iterator[bytes], names: tuple[str, ...]) -> "Iterator[tuple[list[ImportedCall], list[Unreadable]]]":

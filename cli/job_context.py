@@ -11,6 +11,7 @@ from driftline.monitor.quality.settings import QualitySettings
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.store.engine import open_engine, require_file
 from driftline.store.home import make_home
+from driftline.store.imports.settings import ImportSettings
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.migrate import prepare
 from driftline.store.redaction import load_redaction
@@ -48,6 +49,7 @@ def open_context(
     drift = load_section(DriftSettings, "drift")
     retention = load_section(RetentionSettings, "retention")
     labels = load_section(LabelSettings, "labels")
+    imports = load_section(ImportSettings, "imports")
     quality = load_section(QualitySettings, "quality")
     multivariate = load_section(MultivariateSettings, "multivariate")
     performance = load_section(PerformanceSettings, "performance")
@@ -66,6 +68,7 @@ def open_context(
         drift=drift,
         retention=retention,
         labels=labels,
+        imports=imports,
         quality=quality,
         multivariate=multivariate,
         performance=performance,

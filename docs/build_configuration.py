@@ -15,6 +15,7 @@ from driftline.monitor.quality.settings import QualitySettings
 from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.scorer.proxy.settings import ProxySettings
 from driftline.scorer.settings import ScorerSettings
+from driftline.store.imports.settings import ImportSettings
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.loader.settings import LoaderSettings
 from driftline.store.redaction import RedactionSettings
@@ -30,6 +31,7 @@ CLASSES: dict[str, type] = {
     "loader": LoaderSettings,
     "retention": RetentionSettings,
     "labels": LabelSettings,
+    "imports": ImportSettings,
     "redaction": RedactionSettings,
     "scorer": ScorerSettings,
     "proxy": ProxySettings,

@@ -35,6 +35,7 @@ from driftline.monitor.rows.segment_rows import newest_segments
 from driftline.monitor.segments.parts import segment_names
 from driftline.monitor.watch import WatchedVersion, watched_versions
 from driftline.store import schema
+from driftline.store.imports.waiting import EventAccounts, event_accounts
 from driftline.store.labels.accounts import LabelAccounts, label_accounts
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.records import MICROSECONDS
@@ -42,7 +43,7 @@ from driftline.store.records import MICROSECONDS
 log = logging.getLogger(__name__)
 _FRESH_SECONDS = 5.0
 CHECKS = ("drift", "segments", "quality", "multivariate", "performance", "report")
-STORE_CHECKS = ("labels", "rollup", "retention")  # about the whole store, no model
+STORE_CHECKS = ("labels", "imports", "rollup", "retention")  # about the whole store, no model
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +109,15 @@ class VersionStatus:
 class Snapshot:
     """Everything at one moment; ``by_name`` has the version first that takes precedence.
 
-    ``clocks`` are those of the jobs that are about the whole store; ``expected_labels`` is what is expected of labels.
+    ``clocks`` are those of the jobs that are about the whole store; ``expected_labels`` is what is expected of labels;
+    ``events`` tells of those that KServe and Seldon sent.
     """
 
     versions: list[VersionStatus] = field(default_factory=list)
     clocks: dict[str, JobClock] = field(default_factory=dict)
     labels: LabelAccounts = field(default_factory=LabelAccounts)
     expected_labels: LabelSettings = field(default_factory=LabelSettings)
+    events: EventAccounts = field(default_factory=EventAccounts)
 
     @property
     def by_name(self) -> dict[str, list[VersionStatus]]:
@@ -168,7 +171,8 @@ def read_snapshot(connection: Connection, context: JobContext, bins: BinReader |
     """Read the state of all watched versions; with the bins of their columns where a reader of these is given."""
     since = context.clock() - round(context.monitor.window_seconds * MICROSECONDS)
     versions = [_read_version(connection, v, context, bins) for v in watched_versions(connection, since)]
-    return Snapshot(versions, _clocks(connection, STORE_CHECKS, None), label_accounts(connection), context.labels)
+    clocks = _clocks(connection, STORE_CHECKS, None)
+    return Snapshot(versions, clocks, label_accounts(connection), context.labels, event_accounts(connection))
 
 
 def _read_version(

@@ -1,4 +1,4 @@
-"""The port of ``/metrics``, answered from threads of the parent process.
+"""The port of ``/metrics`` and ``/openapi.json``, answered from threads of the parent process.
 
 Invariants
 ----------
@@ -7,11 +7,13 @@ Invariants
 - Where tokens are set, nothing is answered without one.
 """
 
+import json
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -20,6 +22,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.registry import Collector
 
 from driftline.scorer.door import UNAUTHORIZED
+from driftline.scorer.openapi import openapi
 from driftline.scorer.start_checks import port_error
 from driftline.store.bearer_tokens import BearerTokens
 
@@ -43,7 +46,7 @@ def start_metrics_server(
     """
     registry = CollectorRegistry()
     registry.register(collector)
-    application: Application = make_wsgi_app(registry)
+    application = _documented(make_wsgi_app(registry))
     try:
         server = _Server(host, port, tls)
     except OSError as error:
@@ -84,6 +87,19 @@ class _Server(ThreadingMixIn, WSGIServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: the client went, or speaks no TLS."""
+
+
+def _documented(metrics: Application) -> Application:
+    """Return the metrics, and beside them what this server's ports answer."""
+    document = json.dumps(openapi(version("driftline"))).encode()
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/openapi.json":
+            return metrics(environ, start_response)
+        start_response("200 OK", [("content-type", "application/json"), ("content-length", str(len(document)))])
+        return [document] if environ["REQUEST_METHOD"] == "GET" else []
+
+    return answer
 
 
 def _guarded(application: Application, tokens: BearerTokens) -> Application:

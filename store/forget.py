@@ -88,6 +88,7 @@ class Forgotten:
     pending_labels: int = 0
     label_rejects: int = 0
     dead_letters: int = 0
+    waiting_events: int = 0
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -161,6 +162,10 @@ def _forget(connection: Connection, subject: Subject, found: Forgotten, at_us: i
     for day, number in Counter(day_of(at) for at in letters).items():
         count_forgotten(connection, day, 0, 0, number, at_us)
     found.dead_letters = len(letters)
+    if isinstance(subject, RequestSubject):
+        t_event = schema.waiting_event
+        found.waiting_events = _deleted(connection, t_event, t_event.c.client_id == subject.request_id)
+    found.waiting_events += len(_taken(connection, schema.waiting_event, "body", subject.is_in))
 
 
 def _rows_by_key(connection: Connection, subject: KeySubject) -> list[Row[tuple[bytes, int, int, int]]]:

@@ -50,6 +50,18 @@ def load_redaction() -> "Redaction | None":
     return Redaction.of(load_section(RedactionSettings, "redaction"))
 
 
+def require_none(what: str) -> None:
+    """Raise where anything is redacted: ``what`` is to be kept as it comes.
+
+    Raises:
+        ConfigurationError: columns are redacted, or the section is wrong.
+    """
+    if load_redaction() is not None:
+        raise ConfigurationError(
+            f"{what} hold what [redaction] does not let be kept: they are not taken where it is set"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Redaction:
     """The columns that are not kept as they are.

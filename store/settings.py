@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 from driftline.store.errors import ConfigurationError
 
 SECTIONS = (
-    "spool", "loader", "retention", "labels", "redaction", "scorer", "proxy", "monitor", "report", "drift", "segments",
-    "quality", "multivariate", "performance",
+    "spool", "loader", "retention", "labels", "imports", "redaction", "scorer", "proxy", "monitor", "report", "drift",
+    "segments", "quality", "multivariate", "performance",
 )  # fmt: skip
 _TOP_LEVEL = ("home", "store", "config")
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

@@ -37,6 +37,7 @@ LABEL_VALUES = {
     "output": ("prediction",),
     "bin": ("00_below", *(f"{place:02d}" for place in range(1, 11)), "11_above", "99_missing"),
     "fate": ("stored", "pending", "ambiguous"),
+    "service": ("iris",),
     "metric": ("accuracy", "roc_auc"),
     "estimated": ("false", "true"),
     "version": ("0.1.0",),

@@ -20,8 +20,10 @@ from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.monitor.status import StatusReader
 from driftline.monitor.web.app import Pages, build_app
 from driftline.store.engine import open_engine
+from driftline.store.imports.settings import ImportSettings
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.records import now_us
+from driftline.store.redaction import Redaction
 from driftline.store.segments.settings import SegmentSettings
 
 HOSTILE = "<script>document.title='owned'</script>'\"&amp;"
@@ -55,6 +57,8 @@ def serve(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> It
         store: str = "",
         labels: LabelSettings | None = None,
         segments: SegmentSettings | None = None,
+        imports: ImportSettings | None = None,
+        redaction: Redaction | None = None,
     ) -> Site:
         home: Path = tmp_path_factory.mktemp("home")
         engine = open_engine(store or f"sqlite:///{shutil.copy(sqlite_template, home)}")
@@ -64,8 +68,9 @@ def serve(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> It
         labels = labels or LabelSettings()
         segments = segments or SegmentSettings()
         context = JobContext(
-            engine, home, settings, ReportSettings(), DriftSettings(), labels=labels, segments=segments
-        )
+            engine, home, settings, ReportSettings(), DriftSettings(), labels=labels, segments=segments,
+            imports=imports or ImportSettings(), redaction=redaction,
+        )  # fmt: skip
         status = StatusReader(context)
         schedule = Schedule(context, status.expire)
         schedule._tick()

@@ -2,11 +2,13 @@
 
 import logging
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import servers
 import store_traffic as traffic
+from event_rig import event, half
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
@@ -21,6 +23,9 @@ from driftline.store.backfill import put_in_force
 from driftline.store.engine import open_engine, writing
 from driftline.store.events import Event, leave_event
 from driftline.store.failures import is_store_trouble, next_step
+from driftline.store.imports.pairing import settle
+from driftline.store.imports.settings import Served
+from driftline.store.imports.waiting import stage
 from driftline.store.labels.loading import load_labels
 from driftline.store.labels.record import Fields
 from driftline.store.labels.settings import LabelSettings
@@ -139,3 +144,24 @@ def test_a_model_whose_table_is_not_made_yet_waits_in_the_spool_and_the_step_is_
 def dispose(engines: dict[str, Engine]) -> None:
     for engine in engines.values():
         engine.dispose()
+
+
+def test_a_monitor_that_is_a_loader_too_stores_the_calls_of_events(
+    roles: dict[str, Engine], postgresql_url: str
+) -> None:
+    served = Served("iris", "models:/clf/1")
+    body = {"dataframe_split": {"columns": ["age", "visits", "plan"], "data": [[1.0, 2, "gold"]]}}
+    now = datetime.now(UTC).isoformat()
+    sent = [half(event("request", body, time=now)), half(event("response", {"predictions": [1]}, time=now))]
+    stage(roles["monitor"], [(one, served) for one in sent])
+    with writing(roles["owner"]) as connection:
+        ensure_model_version(connection, traffic.CLF)
+    ensure_days(roles["owner"], [day_of(NOW)])
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        settle(roles["monitor"], lambda uri: traffic.CLF, LoaderSettings(), 0)
+    first = open_engine(postgresql_url)
+    with first.begin() as connection:
+        connection.execute(text("GRANT driftline_loader TO driftline_monitor"))
+    first.dispose()
+    assert settle(roles["monitor"], lambda uri: traffic.CLF, LoaderSettings(), 0).rows == 1
+    dispose(roles)

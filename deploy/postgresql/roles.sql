@@ -67,5 +67,6 @@ END $$;
 GRANT INSERT, UPDATE, DELETE ON job_run, drift_result, drift_episode, drift_history, quality_result, multivariate_result,
     performance_result, report, reference, profile, profile_backfill, label, pending_label, label_reject, label_count,
     model_version, report_file, segment_profile, segment_result, performance_hour, performance_progress, label_coverage,
-    segment_performance_hour, segment_performance_progress, segment_performance_result
+    segment_performance_hour, segment_performance_progress, segment_performance_result,
+    waiting_event, event_count
     TO driftline_monitor;

@@ -27,6 +27,7 @@ from driftline.monitor.settings import MonitorSettings, ReportSettings
 from driftline.monitor.watch import WatchedVersion, watched_versions
 from driftline.store.engine import writing
 from driftline.store.errors import DriftlineError
+from driftline.store.imports.settings import ImportSettings
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.records import MICROSECONDS, now_us
 from driftline.store.redaction import Redaction
@@ -51,6 +52,7 @@ class JobContext:
     drift: "DriftSettings"
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     labels: LabelSettings = field(default_factory=LabelSettings)
+    imports: ImportSettings = field(default_factory=ImportSettings)
     quality: QualitySettings = field(default_factory=QualitySettings)
     multivariate: MultivariateSettings = field(default_factory=MultivariateSettings)
     performance: PerformanceSettings = field(default_factory=PerformanceSettings)

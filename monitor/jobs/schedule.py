@@ -27,6 +27,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from driftline.monitor.jobs import (
     drift_job,
+    imports_job,
     labels_job,
     multivariate_job,
     performance_job,
@@ -84,10 +85,15 @@ def jobs(context: JobContext) -> list[Job]:
             at_start=True,
         ),
         _regular(labels_job, context.labels.match_interval_seconds),
+        _regular(imports_job, context.imports.interval_seconds),
         _regular(rollup_job, monitor.rollup_interval_seconds),
         _regular(retention_job, monitor.retention_interval_seconds),
     ]
-    works = {multivariate_job.NAME: context.multivariate.enabled, segments_job.NAME: bool(context.segments.columns)}
+    works = {
+        multivariate_job.NAME: context.multivariate.enabled,
+        segments_job.NAME: bool(context.segments.columns),
+        imports_job.NAME: bool(context.imports.models),
+    }
     return [job for job in found if works.get(job.name, True)]
 
 

@@ -109,7 +109,7 @@ class MonitorCollector(Collector):
         for check in self._schedule.job_names:
             page.observe("job_duration_seconds", self._schedule.durations(check), check=check)
             self._runs(page, "", check)
-        for check in STORE_CHECKS:
+        for check in [c for c in STORE_CHECKS if c in self._schedule.job_names]:
             clock = snapshot.clocks.get(check)
             self._job(page, "", check, clock, self._schedule.made_seconds, clock.failures if clock else 0)
         for name, versions in snapshot.by_name.items():
@@ -135,6 +135,9 @@ class MonitorCollector(Collector):
         page.set("labels_pending", snapshot.labels.pending)
         for (name, fate), labels in sorted(snapshot.labels.fates.items()):
             page.set("labels_total", labels, model_name=name, fate=fate)
+        page.set("events_waiting", snapshot.events.waiting)
+        for (service, fate), events in sorted(snapshot.events.fates.items()):
+            page.set("events_total", events, service=service, fate=fate)
 
     def _jobs(self, page: _Page, name: str, versions: list[VersionStatus]) -> None:
         current = versions[0]

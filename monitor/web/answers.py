@@ -60,7 +60,7 @@ def json_text(content: bytes) -> Response:
 
 def trouble(request: Request, status: int, message: str) -> Response:
     """Return an error in the form of what was asked for."""
-    if request.url.path.startswith(API):
+    if request.url.path.startswith(API) or request.method == "POST":  # programs post
         return document({"status": status, "error": message}, status)
     return page(request, "error.html", {"status": status, "error": message}, status)
 

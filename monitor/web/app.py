@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -27,8 +28,10 @@ from driftline.monitor.web.documents.column import column_document
 from driftline.monitor.web.documents.fleet import fleet_document
 from driftline.monitor.web.documents.model import model_document
 from driftline.monitor.web.door import Door
+from driftline.monitor.web.events import EventDoor
 from driftline.monitor.web.labels import LabelDoor
 from driftline.monitor.web.links import mlflow_url, model_path, split_path
+from driftline.monitor.web.openapi import openapi
 from driftline.monitor.web.query import BadQuery, PageQuery
 from driftline.monitor.web.sources import Sources
 from driftline.monitor.web.views import column_view, model_view
@@ -167,6 +170,8 @@ def build_app(pages: Pages) -> ASGIApp:
             Route("/reports/{report:int}", pages.report),
             Route("/reports/{report:int}/{part:str}", pages.report),
             Route("/labels", LabelDoor(pages.context).post, methods=["POST"]),
+            Route("/ingest/cloudevents", EventDoor(pages.context).post, methods=["POST"]),
+            Route("/openapi.json", lambda _: answers.document(openapi(version("driftline")))),
             Route("/driftline.css", lambda _: answers.file("driftline.css", "text/css; charset=utf-8")),
             Route("/icon.svg", lambda _: answers.file("icon.svg", "image/svg+xml")),
             Route("/api", own.api),
@@ -181,6 +186,7 @@ def build_app(pages: Pages) -> ASGIApp:
             DriftlineError: _told(503),
             SQLAlchemyError: _store_away,
             HTTPException: _http_error,
+            ClientDisconnect: _gone,
             Exception: _failed,
         },
     )
@@ -196,6 +202,11 @@ def _store_away(request: Request, error: Exception) -> Response:
     return answers.trouble(request, 503, "the store does not answer: `driftline store status` says why")
 
 
+def _gone(request: Request, error: Exception) -> Response:
+    """Answer who is not there any more: it broke off while it sent a body, of which nothing was kept."""
+    return Response(status_code=400)
+
+
 def _failed(request: Request, error: Exception) -> Response:
     """Tell the kind of an unforeseen error, which is logged: its text may hold request values."""
     return answers.trouble(request, 500, f"{type(error).__name__}: the monitor's log says where")
@@ -204,4 +215,6 @@ def _failed(request: Request, error: Exception) -> Response:
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = "there is nothing here: `/` leads on" if error.detail == "Not Found" else error.detail
-    return answers.trouble(request, error.status_code, detail)
+    answer = answers.trouble(request, error.status_code, detail)
+    answer.headers.update(error.headers or {})  # which methods there are, of a 405
+    return answer

@@ -32,23 +32,29 @@ class ImportedCall:
     client_request_id: str = ""
     latency_us: int = 0
     status: int = 200
+    arm: Arm = Arm.CHAMPION
 
     @property
     def id(self) -> bytes:
         """A UUIDv7 whose random bits are a hash of the event's id: what is imported again has the same."""
-        bits = int.from_bytes(hashlib.sha256(self.event_id.encode()).digest()[:10])
-        high, low = bits >> 64 & 0x0FFF, bits & 0x3FFFFFFFFFFFFFFF
-        return ((self.at_us // 1000 << 16 | 0x7000 | high) << 64 | 0x8000000000000000 | low).to_bytes(16)
+        return (self.at_us // 1000).to_bytes(6) + event_mark(self.event_id)
 
     def invocation(self) -> Invocation:
         return Invocation(
             id=self.id,
             received_at_us=self.at_us,
             status=self.status,
-            arm=Arm.CHAMPION,
+            arm=self.arm,
             latency_us=max(0, self.latency_us),
             content_type=self.content_type[:_LONGEST_HEADER],
             client_request_id=self.client_request_id.encode("latin-1", "replace")[:_LONGEST_HEADER],
             request=self.request,
             response=self.response,
         )
+
+
+def event_mark(event_id: str) -> bytes:
+    """Return the last ten bytes of the id of an event's call: all of it but the time."""
+    bits = int.from_bytes(hashlib.sha256(event_id.encode()).digest()[:10])
+    high, low = bits >> 64 & 0x0FFF, bits & 0x3FFFFFFFFFFFFFFF
+    return ((0x7000 | high) << 64 | 0x8000000000000000 | low).to_bytes(10)

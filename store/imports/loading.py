@@ -9,7 +9,7 @@ Invariants
 - Imports have an account of their own: received and new = stored, as for a spool that is loaded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -85,7 +85,7 @@ class ImportLoading:
         Raises:
             Exception: of the database where it is away; nothing has been written then.
         """
-        self.ensure_days(calls)
+        self.ensure_days(call.at_us for call in calls)
         try:
             with writing(self.engine) as connection:
                 return self.load_within(connection, self.lock(connection), calls, unreadable)
@@ -93,10 +93,10 @@ class ImportLoading:
             self._profiles.forget()
             raise
 
-    def ensure_days(self, calls: Sequence[ImportedCall]) -> None:
-        """Make the partitions that the calls need, before anything is locked."""
+    def ensure_days(self, times_us: Iterable[int]) -> None:
+        """Make the partitions that calls of these times need, before anything is locked."""
         today = partitions.day_of(now_us())
-        days = {partitions.day_of(call.at_us) for call in calls}
+        days = {partitions.day_of(at_us) for at_us in times_us}
         near = {day for day in days if today - partitions.DAYS_BACK <= day <= today + partitions.DAYS_AHEAD}
         partitions.ensure_days(self.engine, near)
 

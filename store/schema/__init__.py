@@ -6,6 +6,7 @@ Prediction tables are made at run time, one per model and signature (``predictio
 
 from driftline.store.schema.base import metadata
 from driftline.store.schema.capture import dead_letter, forgotten_day, pruned_day, spool, spool_gap, spool_position
+from driftline.store.schema.events import event_count, waiting_event
 from driftline.store.schema.models import model_version, prediction_table, reference
 from driftline.store.schema.results import (
     drift_episode,
@@ -35,6 +36,7 @@ __all__ = [
     "drift_history",
     "drift_result",
     "event",
+    "event_count",
     "forgotten_day",
     "invocation",
     "job_run",
@@ -65,4 +67,5 @@ __all__ = [
     "spool",
     "spool_gap",
     "spool_position",
+    "waiting_event",
 ]
