@@ -35,9 +35,11 @@ def stage(engine: Engine, taken: Sequence[tuple[EventHalf, Served]], others: int
     at_us = now_us()
     with writing(engine) as connection:
         by_service: dict[str, list[dict[str, Any]]] = {}
-        for half, served in taken:
+        for half, served in sorted(
+            taken, key=lambda each: each[0].key
+        ):  # in one order, so that no two wait for each other
             by_service.setdefault(served.service, []).append(_row(half, served, at_us))
-        for service, rows in by_service.items():
+        for service, rows in sorted(by_service.items()):
             for start in range(0, len(rows), _AT_ONCE):
                 part = rows[start : start + _AT_ONCE]
                 counts[service, Fate.REPEATED] += len(part) - _insert_new(connection, part)
@@ -49,7 +51,7 @@ def count_fates(connection: Connection, counts: Counts) -> None:
     """Add to the counts of all events ever."""
     t = schema.event_count
     new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    for (service, fate), events in sorted(counts.items()):  # in one order, so that no two wait for each other
+    for (service, fate), events in sorted(counts.items()):
         if events:
             statement = new(t).values(service=service, fate=fate.value, events=events)
             added = {"events": t.c.events + events}
