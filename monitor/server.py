@@ -37,7 +37,10 @@ def run(context: JobContext) -> None:
     schedule = Schedule(context, on_end=status.expire)
     collector = MonitorCollector(status, schedule, context.monitor, context.drift.min_rows)
     app = build_app(Pages(context, status, schedule, exposition(collector)))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=5))
+    # asyncio's own loop: uvloop's raises where it answers what a client sent ahead before it went.
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=5, loop="asyncio")
+    )
     schedule.start()
     log.info("driftline monitor listens on http://%s:%s", *listener.getsockname()[:2])
     # uvicorn raises a signal once more when it has stopped, for the handler that was there before its own.

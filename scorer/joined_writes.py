@@ -8,7 +8,8 @@ Invariants
 ----------
 - The bytes and their order are uvicorn's.
 - A head waits for its body no longer than until the event loop turns: answers in parts, and slow ones, are not held up.
-- What was written before the transport is closed is sent.
+- What was written before the transport is closed is sent; what comes after that is dropped, as asyncio's transports do.
+  uvloop's raise: then the answers to requests that a client sent ahead before it went would be errors in the log.
 """
 
 import asyncio
@@ -40,7 +41,9 @@ class JoiningTransport:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        if self._head:
+        if self.is_closing():
+            self._head = b""
+        elif self._head:
             head, self._head = self._head, b""
             self._write(head + data)
         elif data.startswith(_HEAD):
@@ -58,6 +61,6 @@ class JoiningTransport:
         self._transport.abort()
 
     def _flush(self) -> None:
-        if self._head:
-            head, self._head = self._head, b""
+        head, self._head = self._head, b""
+        if head and not self.is_closing():
             self._write(head)

@@ -42,7 +42,7 @@ class Shot:
 
 @dataclass
 class Volley:
-    """What came back of many shots: statuses by kind of shot, and the ids of invocations that were told."""
+    """What came back of many shots: statuses by path and kind of shot, and the ids of invocations that were told."""
 
     statuses: dict[str, set[str]] = field(default_factory=dict)
     ids: set[str] = field(default_factory=set)
@@ -60,7 +60,7 @@ def fire(targets: list[Target], seed: int, seconds: float, volley: Volley) -> No
             volley.shots += 1
             lines = [line for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.")]
             statuses = {line[9:12].decode("latin-1") for line in lines} or {"none"}
-            volley.statuses.setdefault(shot.name, set()).update(statuses)
+            volley.statuses.setdefault(f"{target.path} {shot.name}", set()).update(statuses)
             for line in answer.lower().split(b"\r\n"):
                 if line.startswith(b"x-driftline-invocation-id: "):
                     volley.ids.add(line.split(b": ")[1].decode())

@@ -29,6 +29,7 @@ _MEANT = {
     "415": "none of these types, or compressed", "422": "of a service that no setting names",
     "503": "the store does not answer",
 }  # fmt: skip
+_SCALAR: dict[str, Any] = {"type": ["number", "string", "boolean", "null"]}
 _EVENT = {
     "type": "object",
     "required": ["specversion", "type", "inferenceservicename", "id"],
@@ -38,13 +39,18 @@ _EVENT = {
         "id": {"type": "string", "minLength": 1, "maxLength": 128},
         "inferenceservicename": {"type": "string", "minLength": 1, "maxLength": 128},
         "time": {"type": "string", "format": "date-time"},
-        "data": {},
+        "data": {"type": "object"},
     },
 }
 _LABEL = {
     "type": "object",
     "required": ["label"],
-    "properties": {"request_id": _TEXT, "row": {"type": "integer", "minimum": 0}, "label": {}, "event_time": _TEXT},
+    "properties": {
+        "request_id": _TEXT,
+        "row": {"type": "integer", "minimum": 0},
+        "label": _SCALAR,
+        "event_time": _TEXT,
+    },
 }
 
 
@@ -155,7 +161,7 @@ def _events() -> dict[str, Any]:
             "content": {
                 STRUCTURED: {"schema": _EVENT},
                 BATCH: {"schema": {"type": "array", "items": _EVENT}},
-                "application/json": {"schema": {}},
+                "application/json": {"schema": {"type": "object"}},
             },
         },
         "parameters": [

@@ -17,6 +17,7 @@ from driftline.scorer.proxy.faults import UpstreamError
 
 _HIGH_WATER = 1 << 18
 _CONTINUE, _SWITCHING = 100, 101
+_SERVER_ERROR = 500
 _BODILESS = (204, 304)
 _LAST_STATUS = 599  # what ASGI servers have a line for
 
@@ -206,7 +207,8 @@ class UpstreamConnection(asyncio.Protocol):
             self.fail(UpstreamError("invalid"))
         else:
             self._head = Head(status, headers)
-            self._keep_alive = self._parser.should_keep_alive()
+            # uvicorn ends a connection behind an answer to an application's error, without a word of it in the head.
+            self._keep_alive = self._parser.should_keep_alive() and status != _SERVER_ERROR
             framed = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers)
             self._until_end = not framed and status not in _BODILESS
             self._complete = self._method == "HEAD" or status == _SWITCHING
