@@ -14,10 +14,10 @@ from sqlalchemy import Column, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql, sqlite
 
 from driftline.store import schema
-from driftline.store.schema import capture, models, results, traffic, truth
+from driftline.store.schema import capture, events, models, results, traffic, truth
 
 PAGE = Path(__file__).with_name("schema.md")
-MODULES = (models, traffic, truth, results, capture)
+MODULES = (models, traffic, truth, events, results, capture)
 TABLES = {
     "model_version": "A model version that was served, by its signature.",
     "prediction_table": "The typed tables of predictions that exist.",
@@ -32,6 +32,8 @@ TABLES = {
     "pending_label": "Labels whose request has not come yet.",
     "label_reject": "Labels that were refused, as they came.",
     "label_count": "How many labels had which fate, ever.",
+    "waiting_event": "Requests and responses of other servers' loggers whose other half has not come yet.",
+    "event_count": "How many of those events had which fate, ever.",
     "job_run": "A run of one of the monitor's jobs.",
     "drift_result": "A column's score, threshold and verdict in a run of the drift job.",
     "drift_episode": "Spans of drift: opened by the first verdict, closed when scores have left the threshold.",

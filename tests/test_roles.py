@@ -160,8 +160,12 @@ def test_a_monitor_that_is_a_loader_too_stores_the_calls_of_events(
     with pytest.raises(ProgrammingError, match="permission denied"):
         settle(roles["monitor"], lambda uri: traffic.CLF, LoaderSettings(), 0)
     first = open_engine(postgresql_url)
-    with first.begin() as connection:
-        connection.execute(text("GRANT driftline_loader TO driftline_monitor"))
-    first.dispose()
-    assert settle(roles["monitor"], lambda uri: traffic.CLF, LoaderSettings(), 0).rows == 1
+    try:
+        with first.begin() as connection:
+            connection.execute(text("GRANT driftline_loader TO driftline_monitor"))
+        assert settle(roles["monitor"], lambda uri: traffic.CLF, LoaderSettings(), 0).rows == 1
+    finally:  # roles are the whole server's
+        with first.begin() as connection:
+            connection.execute(text("REVOKE driftline_loader FROM driftline_monitor"))
+        first.dispose()
     dispose(roles)

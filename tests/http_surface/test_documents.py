@@ -19,10 +19,11 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 
 
 def schemathesis(document: str, url: str, folder: Path, *flags: str) -> None:
-    """Run it on a server; what it found is the failure's text. One worker: Python 3.11 parses in one thread at a time."""
+    """Run it on a server; what it found is the failure's text. One worker: Python 3.11's parser knows no other."""
     command = [
         str(BIN / "schemathesis"), "run", document, "--url", url, "--checks", CHECKS, "--max-examples", EXAMPLES,
-        "--seed", "1", "--generation-database", "none", "--no-color", "--workers", "1", "--phases", "coverage,fuzzing", "--request-timeout", "20",
+        "--seed", "1", "--generation-database", "none", "--no-color", "--workers", "1", "--request-timeout", "20",
+        "--phases", "coverage,fuzzing",
         "--warnings", "off", "--no-shrink", "--continue-on-failure", *flags,
     ]  # fmt: skip
     found = subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder, timeout=3600)
