@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
+from driftline.cli.aligned import aligned
 from driftline.cli.base_options import base_options
 from driftline.cli.drift_backfill import backfill
 from driftline.cli.drift_beyond import multivariate_line, quality_table
@@ -177,17 +178,9 @@ def _table(judged: "Judgement") -> str:
         rows.append((name, d.statistic, *relied_on, score, threshold, str(d.window_rows), verdict))
         words = pictures[d.column_name].words if d.column_name in pictures else ()
         below.append("".join(f"\n    {said}" for said in words))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(heads) - 1)]
-    lines = []
-    for row, changed in zip(rows, below, strict=True):
-        cells = [
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
-        ]
-        lines.append("  ".join([*cells, row[-1]]).rstrip() + changed)
     start, end = judged.window
     head = (
         f"{judged.version.label}: {judged.rows} rows from {iso(start)} to {iso(end)}, against "
         f"{judged.reference.row_count} rows of training data"
     )
-    return "\n".join([head, *lines])
+    return "\n".join([head, *aligned(rows, 2, below)])

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from driftline.cli.aligned import aligned
+
 if TYPE_CHECKING:
     from driftline.monitor.multivariate.check import MultivariateDrift
     from driftline.monitor.quality.finding import QualityFinding
@@ -25,15 +27,7 @@ def quality_table(findings: Sequence["QualityFinding"]) -> str:
     for f in breaches:
         name = f"{f.name} (output)" if f.side == "output" else f.name or "-"
         rows.append((f.kind.words, name, *(_shown(f, x) for x in (f.observed, f.expected, f.threshold)), f.reason))
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
-        ]
-        lines.append("  ".join([*cells, row[-1]]))
-    return "\n".join([head, *lines])
+    return "\n".join([head, *aligned(rows, left=2)])
 
 
 def multivariate_line(check: "MultivariateDrift | None") -> str:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from driftline.cli.aligned import aligned
+
 if TYPE_CHECKING:
     from driftline.monitor.jobs.job import JobContext
     from driftline.monitor.segments.now import SegmentsNow
@@ -40,21 +42,13 @@ def _table(found: "SegmentsNow") -> str:
         rows.append((drift.segment, name, worst.statistic if worst else "-", score, threshold, *counts, verdict))
         others = [f"\n    also {d.name}: {d.reason}" for d in drift.drifted if d is not worst]
         below.append("".join(others))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADS) - 1)]
-    lines = []
-    for row, more in zip(rows, below, strict=True):
-        cells = [
-            cell.ljust(width) if i < _LEFT else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
-        ]
-        lines.append("  ".join([*cells, row[-1]]) + more)
     told = found.segmented.counted_rows
     sample = f", of which a sample of {told} was told apart" if told < found.reference.row_count else ""
     head = (
         f"{found.version.label} by {found.segmented.column.name}: {found.rows} rows from {iso(found.window[0])} to "
         f"{iso(found.window[1])}, against {found.reference.row_count} rows of training data{sample}"
     )
-    return "\n".join([head, *lines])
+    return "\n".join([head, *aligned(rows, _LEFT, below)])
 
 
 def _numbers(worst: Any) -> tuple[float | None, float | None]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
+from driftline.cli.aligned import aligned
 from driftline.cli.base_options import base_options
 from driftline.cli.performance_segments import tell_segments
 from driftline.cli.since import Since
@@ -167,14 +168,7 @@ def _table(arm: int, found: "Realised | None", estimated: "Sequence[JudgedMetric
         cells = [name, *_value(each), *(_value(guess) if guessed else ())]
         limits = ("-" if x is None else f"{x:.4g}" for x in (told.reference, told.threshold))
         rows.append([*cells, *limits, f"{told.labelled_rows}/{told.window_rows}", _verdict(each, guess)])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    lines = []
-    for row in rows if len(rows) > 1 else []:
-        cells = [
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
-        ]
-        lines.append("  ".join([*cells, row[-1]]).rstrip())
+    lines = aligned(rows, left=1) if len(rows) > 1 else []
     said = _coverage(found.coverage) if found else f"no labels yet: {_POST}"
     return "\n".join([f"{Arm(arm).name.lower()}: {said}", *lines])
 

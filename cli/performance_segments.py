@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from driftline.cli.aligned import aligned
+
 if TYPE_CHECKING:
     from driftline.monitor.jobs.job import JobContext
     from driftline.monitor.performance.task import Task
@@ -77,12 +79,4 @@ def _lines(found: "Sequence[SegmentPerformance]") -> list[str]:
         rows.append((each.segment, worst.metric, value, interval, reference, threshold, counts, verdict))
         others = [f"\n    also {metric.metric}: {metric.reason}" for metric in each.breached if metric is not worst]
         below.append("".join(others))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADS) - 1)]
-    lines = []
-    for row, more in zip(rows, below, strict=True):
-        cells = [
-            cell.ljust(width) if i < _LEFT else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
-        ]
-        lines.append("  ".join([*cells, row[-1]]) + more)
-    return lines
+    return aligned(rows, _LEFT, below)

@@ -12,6 +12,7 @@ from driftline.monitor.performance.hour import LabelledHour
 from driftline.monitor.performance.metric import MetricInterval
 from driftline.monitor.performance.task import Task
 from driftline.monitor.performance.verdict import JudgedMetric
+from driftline.monitor.rows.newest_run import newest_run
 from driftline.store import schema
 from driftline.store.labels.changes import ChangedHour
 from driftline.store.profile_levels import HOUR_US
@@ -143,9 +144,7 @@ def newest_performance(
     """Return what the last run found in one version and arm, all windows, in its order; empty while none ran."""
     t = schema.performance_result
     mine = (t.c.model_version_id == model_version_id) & (t.c.arm == arm) & (t.c.estimated == estimated)
-    run = select(t.c.job_run_id).where(mine).order_by(t.c.computed_at.desc(), t.c.id.desc()).limit(1)
-    newest = select(t).where(mine & (t.c.job_run_id == connection.scalar(run))).order_by(t.c.id)
-    return [_judged(row) for row in connection.execute(newest)]
+    return [_judged(row) for row in newest_run(connection, t, mine)]
 
 
 def nearest_performance(

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert
 
 from driftline.monitor.quality.finding import Kind, QualityFinding, QualityVerdict
+from driftline.monitor.rows.newest_run import newest_run
 from driftline.store import schema
 from driftline.store.records import Arm
 
@@ -60,9 +61,6 @@ def newest_findings(
     mine = (t.c.model_version_id == model_version_id) & (t.c.arm == arm)
     if within_us is not None:
         mine &= (t.c.computed_at > within_us[0]) & (t.c.computed_at <= within_us[1])
-    run = select(t.c.job_run_id).where(mine).order_by(t.c.computed_at.desc(), t.c.id.desc()).limit(1)
-    known = t.c.kind.in_(tuple(Kind))
-    newest = select(t).where(mine & known & (t.c.job_run_id == connection.scalar(run))).order_by(t.c.id)
     return [
         QualityFinding(
             kind=Kind(row.kind),
@@ -76,5 +74,5 @@ def newest_findings(
             verdict=QualityVerdict(row.verdict),
             reason=row.reason,
         )
-        for row in connection.execute(newest)
+        for row in newest_run(connection, t, mine, shown=t.c.kind.in_(tuple(Kind)))
     ]

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from driftline.monitor.drift.movement import ColumnPicture
 from driftline.monitor.drift.verdict import ColumnDrift
+from driftline.monitor.rows.newest_run import newest_run
 from driftline.store import schema
 from driftline.store.records import MICROSECONDS, Arm
 
@@ -173,10 +174,7 @@ def _packed(picture: ColumnPicture | None) -> str | None:
 def newest_drift(connection: Connection, model_version_id: int, arm: Arm) -> Sequence[Row[Any]]:
     """Return the newest window's rows of ``drift_result`` for one version and arm, in the signature's order."""
     t = schema.drift_result
-    run = select(t.c.job_run_id).where(t.c.model_version_id == model_version_id, t.c.arm == arm)
-    newest = connection.scalar(run.order_by(t.c.computed_at.desc(), t.c.id.desc()).limit(1))
-    rows = select(t).where(t.c.model_version_id == model_version_id, t.c.arm == arm, t.c.job_run_id == newest)
-    return connection.execute(rows.order_by(t.c.id)).all()
+    return newest_run(connection, t, (t.c.model_version_id == model_version_id) & (t.c.arm == arm))
 
 
 def is_drifted(drifted: int, judged: int, share_threshold: float) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select
 from driftline.monitor.performance.hour import LabelledHour
 from driftline.monitor.performance.task import Task
 from driftline.monitor.performance_document import performance_document
+from driftline.monitor.rows.newest_run import newest_run
 from driftline.store import schema
 from driftline.store.labels.changes import ChangedHour
 
@@ -145,7 +146,5 @@ def newest_segment_performance(
     t, found = schema.segment_performance_result, list[Row[Any]]()
     for column in segment_columns:
         mine = (t.c.model_version_id == model_version_id) & (t.c.arm == arm) & (t.c.segment_column == column)
-        run = select(t.c.job_run_id).where(mine).order_by(t.c.computed_at.desc(), t.c.id.desc()).limit(1)
-        newest = select(t).where(mine & (t.c.job_run_id == run.scalar_subquery())).order_by(t.c.id)
-        found += connection.execute(newest).all()
+        found += newest_run(connection, t, mine)
     return found
