@@ -8,21 +8,26 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import orjson
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from driftline.monitor.drift.calibration import calibrate
 from driftline.monitor.drift.settings import DriftSettings
-from driftline.monitor.frames import TrainingDataMismatch, answer_columns, tensor_column, typed_columns
+from driftline.monitor.frames import TrainingDataMismatch, tensor_column, typed_columns
 from driftline.monitor.mlflow_link import MlflowLink, exact_uri
-from driftline.monitor.performance.reference_performance import ReferencePerformance, measure
 from driftline.monitor.performance.settings import PerformanceSettings
-from driftline.monitor.performance.task import TaskUnclear
 from driftline.monitor.training.importance import Importances, given_importances, measured_importances
+from driftline.monitor.training.labelled_rows import Labelled, held_out_rows, labels_of, performance_on
+from driftline.monitor.training.model_answers import (
+    answers,
+    features_of,
+    has_outputs,
+    is_one_tensor,
+    not_predicted,
+    require_inputs,
+)
 from driftline.monitor.training.redacted_training import redacted_training
 from driftline.monitor.training.reference_sample import SAMPLE_FILE, draw_sample, keep_sample, write_sample
 from driftline.monitor.training.segmented import with_segment_performance, with_segments
@@ -30,8 +35,7 @@ from driftline.monitor.watch import WatchedVersion
 from driftline.store.backfill import put_in_force
 from driftline.store.engine import writing
 from driftline.store.errors import DriftlineError, ReferenceCorrupt, ReferenceMissing
-from driftline.store.payload.typed_cells import dtype_of
-from driftline.store.prediction_columns import ColumnType, PredictionColumn, prediction_columns
+from driftline.store.prediction_columns import PredictionColumn, prediction_columns
 from driftline.store.prediction_tables import ensure_model_version
 from driftline.store.profile.reference import Reference, build_reference
 from driftline.store.records import ModelIdentity, now_us
@@ -43,9 +47,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REFERENCE_FILE = "reference.driftline"
-_PREDICT_ROWS = 10_000
-# From which kinds of NumPy types a column is cast.
-_CASTS_FROM = {ColumnType.DOUBLE: "iuf", ColumnType.FLOAT: "iuf", ColumnType.LONG: "iu", ColumnType.INTEGER: "iu"}
 
 
 class NoRun(DriftlineError):
@@ -61,14 +62,6 @@ class BuiltReference:
     sample: dict[str, NDArray[Any]]
     outputs_from: str
     no_performance: str = ""  # why the reference holds none, where it does not
-
-
-class Labelled(NamedTuple):
-    """Rows that performance is measured on: columns by ``column_name``, labels (None: not known), and what they are."""
-
-    data: dict[str, NDArray[Any]]
-    truth: NDArray[Any] | None
-    source: str
 
 
 def build(
@@ -116,26 +109,26 @@ def build(
     inputs = [c for c in columns if c.side == "input"]
     outputs = [c for c in columns if c.side == "output"]
     wanted = segments.columns_of(identity.name, [c.name for c in inputs])
-    _require_inputs(identity, frame, inputs)
-    data = tensor_column(frame, inputs[0]) if _is_one_tensor(identity) else typed_columns(frame, inputs)
+    require_inputs(identity, frame, inputs)
+    data = tensor_column(frame, inputs[0]) if is_one_tensor(identity) else typed_columns(frame, inputs)
     names = {c.name for c in inputs}
-    truth = _labels(frame, labels, names)
+    truth = labels_of(frame, labels, names)
     relied_on = None if importances is None else given_importances(importances, inputs)
-    known = _has_outputs(frame, outputs, names)
+    known = has_outputs(frame, outputs, names)
     if not known or (relied_on is None and truth is not None):
-        model, features = link.load(exact_uri(identity)), _features(identity, frame, inputs)
+        model, features = link.load(exact_uri(identity)), features_of(identity, frame, inputs)
         relied_on = relied_on or _measured(identity, model, features, inputs, truth)
     if known:
         data |= typed_columns(frame, outputs)
         said = f"taken from the data's {', '.join(c.name for c in outputs)}"
     else:
-        data |= _answers(identity, model, features, outputs, progress)
+        data |= answers(identity, model, features, outputs, progress)
         said = f"the model's answers to the {len(frame)} rows"
     measured = Labelled(data, truth, f"{len(frame)} training rows")
     if held_out is not None:
-        measured = _held_out(link, identity, held_out, labels, columns)
+        measured = held_out_rows(link, identity, held_out, labels, columns)
         measured.data.update(typed_columns(held_out, [c for c in inputs if c.name in {each.name for each in wanted}]))
-    found, unclear = _performance(identity, outputs, measured, performance or PerformanceSettings())
+    found, unclear = performance_on(identity, outputs, measured, performance or PerformanceSettings())
     if redaction is not None:
         measured = measured._replace(data=redacted_training(redaction, identity, columns, measured.data)[2])
         identity, columns, data = redacted_training(redaction, identity, columns, data)
@@ -271,74 +264,6 @@ def _columns(identity: ModelIdentity) -> tuple[PredictionColumn, ...]:
     return prediction_columns(identity.signature)
 
 
-def _is_one_tensor(identity: ModelIdentity) -> bool:
-    schema = orjson.loads((identity.signature or {})["inputs"])
-    return len(schema) == 1 and schema[0]["type"] == "tensor" and schema[0].get("name") is None
-
-
-def _require_inputs(identity: ModelIdentity, frame: "pd.DataFrame", inputs: list[PredictionColumn]) -> None:
-    schema = orjson.loads((identity.signature or {})["inputs"])
-    needed = {str(spec["name"]) for spec in schema if spec.get("required", True) and spec.get("name") is not None}
-    missing = [c.name for c in inputs if c.name in needed and c.name not in frame.columns]
-    if missing:
-        shown = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
-        raise TrainingDataMismatch(
-            f"the data lack the columns {shown} of the signature of {identity.name} version {identity.version}: "
-            "give the data with the names that the model was trained on"
-        )
-
-
-def _labels(frame: "pd.DataFrame", labels: "str | NDArray[Any] | None", names: set[str]) -> NDArray[Any] | None:
-    if not isinstance(labels, str):
-        if labels is not None and len(labels) != len(frame):
-            raise TrainingDataMismatch(f"{len(labels)} labels for {len(frame)} rows: give one for each row")
-        return None if labels is None else np.asarray(labels)
-    if labels not in frame.columns or labels in names:
-        found = "is an input of the model" if labels in names else "is not in the data"
-        raise TrainingDataMismatch(f"the column of labels {labels} {found}: name the one that holds what to predict")
-    return np.asarray(frame[labels])
-
-
-def _has_outputs(frame: "pd.DataFrame", outputs: list[PredictionColumn], names: set[str]) -> bool:
-    return bool(outputs) and all(c.name in frame.columns and c.name not in names for c in outputs)
-
-
-def _held_out(
-    link: MlflowLink,
-    identity: ModelIdentity,
-    frame: "pd.DataFrame",
-    labels: "str | NDArray[Any] | None",
-    columns: tuple[PredictionColumn, ...],
-) -> Labelled:
-    """Return held-out rows with the model's answers to them, its own columns where the data have them."""
-    if not isinstance(labels, str):
-        raise TrainingDataMismatch(
-            "rows to measure performance on need the name of their column of labels: give it as `labels` (`--labels`)"
-        )
-    inputs, outputs = ([c for c in columns if c.side == side] for side in ("input", "output"))
-    names = {c.name for c in inputs}
-    truth = _labels(frame, labels, names)
-    if _has_outputs(frame, outputs, names):
-        data = typed_columns(frame, outputs)
-    else:
-        _require_inputs(identity, frame, inputs)
-        model = link.load(exact_uri(identity))
-        data = _answers(identity, model, _features(identity, frame, inputs), outputs, lambda rows: None)
-    return Labelled(data, truth, f"{len(frame)} held-out rows")
-
-
-def _performance(
-    identity: ModelIdentity, outputs: list[PredictionColumn], rows: Labelled, settings: PerformanceSettings
-) -> tuple[ReferencePerformance | None, str]:
-    """Return the performance on labelled rows, or why there is none."""
-    if rows.truth is None:
-        return None, "give the column of labels by --labels COLUMN"
-    try:
-        return measure(identity.name, outputs, rows.data, rows.truth.tolist(), settings, rows.source), ""
-    except TaskUnclear as error:
-        return None, str(error)
-
-
 def _measured(
     identity: ModelIdentity,
     model: Any,
@@ -346,54 +271,9 @@ def _measured(
     inputs: list[PredictionColumn],
     labels: NDArray[Any] | None,
 ) -> Importances | None:
-    if _is_one_tensor(identity) or not all(column.name in features.columns for column in inputs):
+    if is_one_tensor(identity) or not all(column.name in features.columns for column in inputs):
         return None
     try:
         return measured_importances(model, features, inputs, labels)
     except Exception as error:  # whatever the model's code raises; its words may hold values of the rows
-        raise _not_predicted(identity, error, "") from error
-
-
-def _not_predicted(identity: ModelIdentity, error: Exception, otherwise: str) -> TrainingDataMismatch:
-    return TrainingDataMismatch(
-        f"{identity.name} version {identity.version} does not predict rows of these data "
-        f"({type(error).__name__}): give them as the model takes them{otherwise}"
-    )
-
-
-def _answers(
-    identity: ModelIdentity,
-    model: Any,
-    features: "pd.DataFrame",
-    outputs: list[PredictionColumn],
-    progress: Callable[[int], object],
-) -> dict[str, NDArray[Any]]:
-    """Return the model's outputs for the rows, in the form in which the scorer would have answered them."""
-    parts: dict[str, list[NDArray[Any]]] = {c.column_name: [] for c in outputs}
-    for start in range(0, len(features), _PREDICT_ROWS):
-        batch = features[start : start + _PREDICT_ROWS]
-        try:
-            answer = model.predict(batch)
-        except Exception as error:  # whatever the model's code raises; its words may hold values of the rows
-            named = ", ".join(c.name for c in outputs)
-            raise _not_predicted(identity, error, f", or with columns named {named} that hold its answers") from error
-        answered = answer_columns(identity.signature, outputs, answer, len(batch))
-        for name, cells in answered.items():
-            parts[name].append(cells)
-        progress(len(batch))
-    return {name: np.concatenate(cells) for name, cells in parts.items()}
-
-
-def _features(identity: ModelIdentity, frame: "pd.DataFrame", inputs: list[PredictionColumn]) -> "pd.DataFrame":
-    """Return the columns that the model takes, their numbers as wide as the signature says: so the scorer casts."""
-    if _is_one_tensor(identity):
-        kinds = {dtype.kind for dtype in frame.dtypes}
-        if "O" in kinds:  # cells with a tensor's elements in a list, which MLflow takes apart
-            return frame
-        (spec,) = orjson.loads((identity.signature or {})["inputs"])
-        return frame.astype(spec["tensor-spec"]["dtype"])
-    present = [c for c in inputs if c.name in frame.columns]
-    if not present:
-        return frame
-    cast = {c.name: dtype_of(c.type) for c in present if frame[c.name].dtype.kind in _CASTS_FROM.get(c.type, "")}
-    return frame[[c.name for c in present]].astype(cast)
+        raise not_predicted(identity, error, "") from error

@@ -17,7 +17,7 @@ from driftline.monitor.mlflow_link import REFERENCE_TAG, MlflowLink
 from driftline.monitor.performance.reference_performance import performance_of
 from driftline.monitor.performance.task import TaskKind
 from driftline.monitor.rows.results import Result
-from driftline.monitor.training import reference, training_data
+from driftline.monitor.training import model_answers, reference, training_data
 from driftline.monitor.training.reference_sample import draw_sample, read_sample
 from driftline.monitor.training.training_data import TrainingDataMissing
 from driftline.store.errors import ModelNotFound, ReferenceCorrupt, ReferenceMissing
@@ -196,7 +196,7 @@ def test_an_unknown_model_is_one_line(tracking: mlflow.MlflowClient, uri: str) -
 
 
 def test_answers_in_batches_equal_answers_at_once(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reference, "_PREDICT_ROWS", 700)
+    monkeypatch.setattr(model_answers, "_PREDICT_ROWS", 700)
     answered: list[int] = []
     built = reference.build(MlflowLink(), tiny.built.identity, tiny.training, "rows", progress=answered.append)
     assert answered == [700, 700, 700, 700, 200]
