@@ -20,6 +20,7 @@ from driftline.monitor.mlflow_link import MlflowLink
 from driftline.monitor.rows.results import Result
 from driftline.monitor.segments.judge import segment_budget, whole_budget
 from driftline.monitor.training.reference import BuiltReference, build
+from driftline.monitor.training.segmented import with_segments
 from driftline.store import schema
 from driftline.store.engine import open_engine
 from driftline.store.prediction_columns import prediction_columns
@@ -27,7 +28,7 @@ from driftline.store.profile.reference import build_reference
 from driftline.store.profile_levels import HOUR_US
 from driftline.store.records import ModelIdentity, now_us
 from driftline.store.references import newest_reference
-from driftline.store.segments.settings import SegmentSettings
+from driftline.store.segments.settings import SegmentSettings, WantedSegments
 from driftline.store.verify import verify
 
 NOW = now_us() // HOUR_US * HOUR_US
@@ -45,6 +46,13 @@ def model() -> BuiltReference:
     data = {column.column_name: values for column, values in zip(columns, cells, strict=True)}
     reference = calibrate(build_reference(columns, data, source="training rows", made_at_us=1))
     return BuiltReference(identity, reference, data, "taken from the data")
+
+
+@pytest.fixture(scope="session")
+def told(model: BuiltReference) -> BuiltReference:
+    """The same with a reference that tells ages below 0 apart, as it is built with these segments: simulated once."""
+    wanted, drift = [WantedSegments("age", (0.0,))], DriftSettings()
+    return replace(model, reference=with_segments(model.reference, wanted, 20, model.sample, 3_000, drift))
 
 
 @pytest.fixture
@@ -82,10 +90,10 @@ def newest(context: JobContext) -> dict[str, Row[tuple[object, ...]]]:
     return {f"{row.segment_column}={row.segment}": row for row in rows}
 
 
-def test_drift_in_one_segment_is_found_there_and_in_no_other(context: JobContext, model: BuiltReference) -> None:
+def test_drift_in_one_segment_is_found_there_and_in_no_other(context: JobContext, told: BuiltReference) -> None:
     context = told_apart(context, "age:0")
-    save_reference(context, model)
-    ask(context, model.identity, moved_where(rows(2_000, seed=2), "age", 0, 1.0), NOW - HOUR_US // 2)
+    save_reference(context, told)
+    ask(context, told.identity, moved_where(rows(2_000, seed=2), "age", 0, 1.0), NOW - HOUR_US // 2)
     report = segments_job.run(context)
     assert report.outcomes["visits/1"].result is Result.SUCCESS
     assert "drift in age=below 0" in report.outcomes["visits/1"].message
@@ -98,18 +106,18 @@ def test_drift_in_one_segment_is_found_there_and_in_no_other(context: JobContext
     assert not [check for check in verify(context.engine) if not check.agrees]
 
 
-def test_segments_that_differ_by_nature_are_no_drift(sqlite_context: JobContext, model: BuiltReference) -> None:
+def test_segments_that_differ_by_nature_are_no_drift(sqlite_context: JobContext, told: BuiltReference) -> None:
     context = told_apart(sqlite_context, "age:0")
-    save_reference(context, model)
-    ask(context, model.identity, rows(2_000, seed=2), NOW - HOUR_US // 2)
+    save_reference(context, told)
+    ask(context, told.identity, rows(2_000, seed=2), NOW - HOUR_US // 2)
     segments_job.run(context)
     assert {row.verdict for row in newest(context).values()} == {"no drift"}  # as wholes they are far apart in age
 
 
-def test_an_hours_end_is_judged_once_and_an_episode_goes_on(sqlite_context: JobContext, model: BuiltReference) -> None:
+def test_an_hours_end_is_judged_once_and_an_episode_goes_on(sqlite_context: JobContext, told: BuiltReference) -> None:
     context = told_apart(sqlite_context, "age:0")
-    save_reference(context, model)
-    ask(context, model.identity, moved_where(rows(1_000, seed=2), "age", 0, 1.0), NOW - 3 * HOUR_US // 2)
+    save_reference(context, told)
+    ask(context, told.identity, moved_where(rows(1_000, seed=2), "age", 0, 1.0), NOW - 3 * HOUR_US // 2)
     segments_job.run(told_apart(context, "age:0", end_us=NOW - HOUR_US))
     first = newest(context)["age=below 0"]
     segments_job.run(told_apart(context, "age:0", end_us=NOW - HOUR_US))
@@ -136,19 +144,21 @@ def test_small_segments_get_no_verdict_live_or_in_training(sqlite_context: JobCo
 
 def test_a_reference_is_built_with_its_segments_from_all_training_rows(tiny: TinyModel) -> None:
     link = MlflowLink()
-    settings = SegmentSettings(columns=("tiny=age:0", "tenure:-1:1"))
-    built = build(link, link.resolve(tiny.uri), tiny.training, "training rows", segments=settings)
+    settings = SegmentSettings(columns=("tiny=age:1", "tenure:-1:1"))
+    drift = DriftSettings(min_rows=2_200)  # one segment to simulate
+    built = build(link, link.resolve(tiny.uri), tiny.training, "training rows", segments=settings, drift=drift)
     assert [s.column.name for s in built.reference.segments] == ["age", "tenure"]
     assert [s.counted_rows for s in built.reference.segments] == [3_000, 3_000]
-    below = built.reference.segments[0].parts["below 0"]
-    assert below.rows == int((tiny.training["age"] < 0).sum())
+    below = built.reference.segments[0].parts["below 1"]
+    assert below.rows == int((tiny.training["age"] < 1).sum())
     assert below.calibration is not None
+    assert built.reference.segments[1].parts["below -1"].calibration is None
 
 
 def test_a_reference_without_segments_gets_them_from_its_sample_once(
     sqlite_context: JobContext, model: BuiltReference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context = told_apart(sqlite_context, "age:0")
+    context = told_apart(sqlite_context, "age:2.2")  # one of them is large enough to be simulated
     sampled = {name: cells[:1_000] for name, cells in model.sample.items()}
     save_reference(context, replace(model, sample=sampled))
     report = segments_job.run(context)
@@ -173,11 +183,11 @@ def test_a_model_has_one_budget_whatever_is_told_apart() -> None:
 
 
 def test_thresholds_of_a_segment_rise_with_the_number_of_segments(
-    sqlite_context: JobContext, model: BuiltReference
+    sqlite_context: JobContext, told: BuiltReference
 ) -> None:
-    few, many = told_apart(sqlite_context, "age:0"), told_apart(sqlite_context, "age:0", "tenure:0", "income:0")
-    save_reference(few, model)
-    ask(few, model.identity, rows(400, seed=2), NOW - HOUR_US // 2)
+    few, many = told_apart(sqlite_context, "age:0"), told_apart(sqlite_context, "age:0", "tenure:-2.2")
+    save_reference(few, told)
+    ask(few, told.identity, rows(400, seed=2), NOW - HOUR_US // 2)
     segments_job.run(few)
     alone = newest(few)["age=below 0"].threshold
     with few.engine.begin() as connection:
@@ -199,11 +209,11 @@ def test_a_column_that_a_model_lacks_fails_where_it_is_named_and_never_stops_the
 
 
 def test_what_the_past_of_a_segment_scored_is_kept_by_column_and_span(
-    sqlite_context: JobContext, model: BuiltReference
+    sqlite_context: JobContext, told: BuiltReference
 ) -> None:
     context = told_apart(sqlite_context, "age:0")
-    save_reference(context, model)
-    ask(context, model.identity, rows(400, seed=2), NOW - HOUR_US // 2)
+    save_reference(context, told)
+    ask(context, told.identity, rows(400, seed=2), NOW - HOUR_US // 2)
     segments_job.run(context)
     row = newest(context)["age=from 0"]
     spans = [int(span) for span in row.spans.split(",")]
