@@ -127,7 +127,8 @@ class NumberSums:
         rows: labelled rows that count.
         absolute, error, square: sums of the errors' sizes, the errors, and their squares.
         mean, spread: of the labels: the mean, and the sum of the squared distances from it.
-        sample: label, prediction and how many rows each stands for, shape (3, at most 128 an hour).
+        sample: label, prediction and how many rows each stands for, shape (3, at most 128 an hour), see
+            ``bounded_sample``.
         unusable: labelled rows that do not count: no number, or infinite.
     """
 
@@ -208,8 +209,7 @@ def _number_sums(answers: NDArray[Any], labels: Sequence[Any], seed: int, sample
     if not rows:
         return NumberSums(unusable=int(there.sum()))
     errors = predicted - truth
-    drawn = np.random.default_rng(seed).permutation(rows)[:sample_rows]
-    sample = np.stack([truth[drawn], predicted[drawn], np.full(drawn.size, rows / drawn.size)])
+    sample = bounded_sample(np.stack([truth, predicted, np.ones(rows)]), sample_rows, np.random.default_rng(seed))
     mean = float(truth.mean())
     return NumberSums(
         rows=rows,
@@ -221,6 +221,28 @@ def _number_sums(answers: NDArray[Any], labels: Sequence[Any], seed: int, sample
         sample=sample,
         unusable=int(there.sum()) - rows,
     )
+
+
+def bounded_sample(sample: NDArray[np.float64], most: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return at most so many rows of a sample, which stand for as many rows as all of it.
+
+    A quarter are those with the largest errors, which say most of how far RMSE and R2 may lie from their values; the
+    others are drawn by how many rows they stand for.
+
+    Args:
+        sample: label, prediction and how many rows each stands for, shape (3, rows).
+    """
+    if sample.shape[1] <= most:
+        return sample
+    kept = most // 4
+    by_error = sample[:, np.argsort(-np.abs(sample[1] - sample[0]), kind="stable")]
+    largest, others = by_error[:, :kept], by_error[:, kept + rng.permutation(by_error.shape[1] - kept)]
+    until = np.cumsum(others[2])
+    apart = until[-1] / (most - kept)
+    places = np.searchsorted(until, (rng.random() + np.arange(most - kept)) * apart, side="right")
+    drawn = others[:, np.minimum(places, until.size - 1)]
+    drawn[2] = apart
+    return np.concatenate([largest, drawn], axis=1)
 
 
 def _class_sums(task: Task, answers: Mapping[str, NDArray[Any]], labels: Sequence[Any]) -> ClassSums:

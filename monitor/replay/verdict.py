@@ -35,6 +35,11 @@ def _performs(performance: dict[str, Any]) -> str:
     difference, (low, high) = metric["difference"], metric["difference_interval"]
     if difference == 0:
         return f"on {performance['rows']:,} labelled rows its {metric['title']} is the same"
+    if low <= 0 <= high:
+        within = f"by {number(difference)}, {number(low)} to {number(high)}"
+        return (
+            f"on {performance['rows']:,} labelled rows its {metric['title']} differs no more than by chance ({within})"
+        )
     sign = 1 if difference > 0 else -1
     near, far = sorted((sign * low, sign * high))
     return (

@@ -19,7 +19,7 @@ from driftline.store.reads import sample_cells
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_CELLS = 5_000_000  # a side
+MOST_CELLS = 2_500_000  # a side: 50,000 rows of 50 columns, which the memory of a report is measured with
 SEED = 0
 DRAWN = "the rows with the smallest hashes of their invocation ids"
 

@@ -19,7 +19,7 @@ from driftline.monitor.performance.reference_performance import (
     performance_of,
 )
 from driftline.monitor.performance.settings import PerformanceSettings
-from driftline.monitor.performance.sums import empty_sums, sums_from_json, sums_of
+from driftline.monitor.performance.sums import bounded_sample, empty_sums, sums_from_json, sums_of
 from driftline.monitor.performance.task import Task, TaskKind
 from driftline.store.prediction_columns import ColumnType, PredictionColumn, prediction_columns
 from driftline.store.profile.reference import Reference, build_reference
@@ -95,6 +95,34 @@ def test_metrics_of_numbers_are_those_of_scikit_learn_far_from_zero_too() -> Non
         assert found["bias"].value == pytest.approx((predicted - truth).mean(), abs=1e-8)
         for metric in found.values():
             assert metric.low < metric.value < metric.high
+
+
+def test_a_bounded_sample_stands_for_all_rows_and_keeps_the_largest_errors() -> None:
+    rng = np.random.default_rng(3)
+    rows = np.stack([rng.normal(50, 10, 4_000), rng.normal(50, 10, 4_000), np.repeat([1.0, 3.0], 2_000)])
+    kept = bounded_sample(rows, 400, rng)
+    assert kept.shape == (3, 400)
+    assert kept[2].sum() == pytest.approx(8_000)
+    assert np.average(kept[0], weights=kept[2]) == pytest.approx(np.average(rows[0], weights=rows[2]), abs=2)
+    assert np.sort(np.abs(kept[1] - kept[0]))[-100:] == pytest.approx(np.sort(np.abs(rows[1] - rows[0]))[-100:])
+    assert np.array_equal(bounded_sample(rows[:, :300], 400, rng), rows[:, :300])
+
+
+def test_intervals_of_skewed_errors_hold_the_truth_about_as_often_as_they_say() -> None:
+    rng, task, held = np.random.default_rng(4), Task(TaskKind.REGRESSION, "out_y"), 0
+    for _ in range(100):  # an hour of 2,000 rows each, of which 128 are kept
+        errors = rng.exponential(1.0, 2_000) ** 2
+        found = metrics_of(task, sums_of(task, {"out_y": errors}, [0.0] * 1_000 + [1.0] * 1_000))
+        truth = np.sqrt((24 + 21) / 2)  # mean squares of x^2 and of x^2 - 1, x exponential: 24 and 24 - 2 * 2 + 1
+        held += found["rmse"].low <= truth <= found["rmse"].high
+    assert held >= 85
+
+
+def test_one_error_that_outweighs_all_others_leaves_an_interval_of_sense() -> None:
+    task, answers = Task(TaskKind.REGRESSION, "out_y"), np.random.default_rng(5).normal(0, 1, 500)
+    answers[0] = 1e4
+    found = metrics_of(task, sums_of(task, {"out_y": answers}, [0.0] * 500))["rmse"]
+    assert 0 <= found.low < found.value < found.high < 3 * found.value
 
 
 def test_sums_of_parts_kept_as_json_are_the_sums_of_the_whole(cancer: tuple[np.ndarray, np.ndarray]) -> None:
