@@ -12,7 +12,7 @@ of all rounds), and the first part's lines keep it at or below 0.015.
 
 The column "labels' own" is the chance in the realised AUC itself (1.96 of its standard deviations, DeLong's): no
 estimate can be nearer than that in 95 of 100 windows. Ends with 1 when a line of the first part has a bias above 0.005
-ROC AUC, fewer than 85 % of its windows inside their intervals (of 95 %), or, where labels' own chance is at most
+ROC AUC, fewer than 75 % of its windows inside their intervals (of 95 %), or, where labels' own chance is at most
 0.0175, fewer than 95 % of them within 0.02.
 """
 
@@ -46,6 +46,7 @@ RARE_ROWS = 40_000
 REFERENCE_ROWS = 20_000
 MOST_OFF = 0.015  # of the curve, where the assumption holds
 MOST_NOISE = 0.0175  # of the realised AUC itself, for "within 0.02" to say something of the estimate
+LEAST_INSIDE = 0.75  # of 20 windows, of which fewer than 15 of a true 90 % come once in a hundred lines
 SEED = 41
 COLUMNS = ("curve off by", "realised AUC", "estimated", "bias", "labels' own", "95 % within", "within 0.02",
            "inside the interval")  # fmt: skip
@@ -238,7 +239,7 @@ def judged(case: Case) -> bool:
     if not case.holds:
         return True
     is_near = near >= 0.95 or noise > MOST_NOISE
-    return off <= MOST_OFF and abs(error.mean()) <= 0.005 and inside.mean() >= 0.85 and is_near
+    return off <= MOST_OFF and abs(error.mean()) <= 0.005 and inside.mean() >= LEAST_INSIDE and is_near
 
 
 def main() -> int:

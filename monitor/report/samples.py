@@ -3,7 +3,7 @@
 Memory is bounded whatever the traffic and however wide the rows: by rows, by columns, and by cells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,14 @@ from driftline.monitor.report.arm_findings import ArmFindings
 from driftline.monitor.report.evidently_report import is_comparable
 from driftline.monitor.settings import ReportSettings
 from driftline.monitor.watch import WatchedVersion
-from driftline.store.prediction_columns import PredictionColumn
+from driftline.store.prediction_columns import ColumnType, PredictionColumn
 from driftline.store.reads import sample_cells
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_CELLS = 2_500_000  # a side: 50,000 rows of 50 columns, which the memory of a report is measured with
+CELLS_OF_A_TEXT = 2  # it takes about as much memory as two numbers, in frames and in Evidently
 SEED = 0
 DRAWN = "the rows with the smallest hashes of their invocation ids"
 
@@ -47,13 +48,21 @@ def draw_window(
 ) -> WindowSample:
     """Return the sample of an arm's window: of the columns that drifted most, outputs in any case."""
     chosen, left_out = choose(version.stored.columns, [d.column_name for d in found.worst], settings.evidently_columns)
-    folded = {c.column_name for c in version.stored.array_columns}
-    # One array holds all its columns: reading one of them reads them all.
-    width = len(chosen) + (len(folded) if any(c.column_name in folded for c in chosen) else 0)
-    limit = max(1, min(settings.sample_rows, MOST_CELLS // max(1, width)))
+    limit = most_rows(chosen, [c.column_name for c in version.stored.array_columns], settings.sample_rows)
     names = [c.column_name for c in chosen]
     rows, labels = sample_cells(connection, version.stored, window, limit, found.arm, names)
     return WindowSample(rows, labels, chosen, left_out)
+
+
+def most_rows(chosen: Sequence[PredictionColumn], folded: Collection[str], sample_rows: int) -> int:
+    """Return how many rows of some columns may be drawn, at least one and at most ``sample_rows``.
+
+    Args:
+        folded: names of columns that lie in one array: reading one of them reads them all.
+    """
+    width = sum(CELLS_OF_A_TEXT if c.type is ColumnType.STRING else 1 for c in chosen)
+    width += len(folded) if any(c.column_name in folded for c in chosen) else 0
+    return max(1, min(sample_rows, MOST_CELLS // max(1, width)))
 
 
 def choose(
