@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sqlalchemy import Row, select
 
 from driftline.cli.main import root
+from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.jobs import performance_job
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.mlflow_link import MlflowLink
@@ -192,7 +193,8 @@ def test_references_built_with_labels_know_the_performance_in_each_segment(tiny:
     frame["prediction"] = frame["age"] - 2 * frame["income"]
     frame["truth"] = frame["prediction"] + np.where(frame["age"] < 0, 3.0, 1.0)
     link, segments = MlflowLink(), SegmentSettings(columns=("age:0",))
-    built = build(link, link.resolve(tiny.uri), frame, "rows", labels="truth", segments=segments)
+    drift = DriftSettings(min_rows=1_001)  # no drift is judged here: no segment need be simulated
+    built = build(link, link.resolve(tiny.uri), frame, "rows", labels="truth", segments=segments, drift=drift)
     (segmented,) = Reference.from_bytes(built.reference.to_bytes()).segments
     for name, mean in (("below 0", 3.0), ("from 0", 1.0)):
         of = segmented.reference(built.reference, name)
