@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import servers
 from container_stack import ENGINE, engine
+from trained_models import train
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
@@ -30,10 +31,7 @@ def driftline(folder: Path, *arguments: str, **variables: str) -> subprocess.Com
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry with the models of the scorer's tests."""
-    folder = tmp_path_factory.mktemp("models")
-    train = Path(__file__).parents[1] / "scorer" / "models" / "train.py"
-    subprocess.run([sys.executable, train, folder], check=True, capture_output=True, cwd=folder)
-    return folder
+    return train(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")

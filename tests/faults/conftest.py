@@ -1,7 +1,5 @@
 """Stores, spools and disks of the fault suite, and the table of its figures at the end of a run."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 import servers
 from fault_oracle import Figures
 from sqlalchemy import Engine
+from trained_models import train
 
 from driftline.store.engine import open_engine
 
@@ -41,10 +40,7 @@ def engine(store_url: str) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an MLflow store with the models of the scorer's tests."""
-    folder = tmp_path_factory.mktemp("models")
-    train = Path(__file__).parents[1] / "scorer" / "models" / "train.py"
-    subprocess.run([sys.executable, train, folder], check=True, capture_output=True, cwd=folder)
-    return folder
+    return train(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")

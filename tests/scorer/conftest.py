@@ -1,8 +1,6 @@
 """Tiny models in a local MLflow store, and servers over them that the tests of this room share."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +9,7 @@ import pytest
 from guarded_servers import MAX_BODY_BYTES, GuardedServer, guarded_server
 from scaled_models import ScaledModels
 from scoring_servers import DriftlineServer, ScoringServer, driftline_server, mlflow_server, running
+from trained_models import train
 
 TIMEOUT_SECONDS = "1"  # of the models that sleep
 
@@ -18,10 +17,7 @@ TIMEOUT_SECONDS = "1"  # of the models that sleep
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an MLflow store with the models linear, actor and typed."""
-    folder = tmp_path_factory.mktemp("models")
-    train = Path(__file__).parent / "models" / "train.py"
-    subprocess.run([sys.executable, train, folder], check=True, capture_output=True, cwd=folder)
-    return folder
+    return train(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="session")
