@@ -65,7 +65,8 @@ if [ "$engine" = podman ]; then
 fi
 
 tag=$(sed -n 's/^  image: \(driftline:.*\)/\1/p' compose.yaml)
-"${build[@]}" "$engine" build --quiet --tag "$tag" . >/dev/null
+# Under the name that compose asks the engine for: by its interface Podman takes short names for Docker's.
+"${build[@]}" "$engine" build --quiet --tag "$tag" --tag "docker.io/library/$tag" . >/dev/null
 "$engine" images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep "/$tag "
 BUILD_CONTAINERS_CONF=$work/build.conf CONTAINER_ENGINE=$engine PYTHON_IMAGE=$python_image \
     .venv/bin/python -m pytest -p no:cacheprovider -q -s --durations=8 $here -m containers "$@"
