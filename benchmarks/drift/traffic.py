@@ -5,6 +5,7 @@ distribution's own probabilities, and the place of these rows inside their bins 
 whether an hour has ten rows or ten thousand.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ NUMERIC = list(SHAPES)[:11]
 CATEGORIES = (2, 2, 3, 4, 6, 10, 20, 35, 50)
 COLUMNS = [
     PredictionColumn("input", f"c{i}", f"c{i}", ColumnType.DOUBLE if i < len(NUMERIC) else ColumnType.STRING)
-    for i in range(20)
+    for i in range(int(os.environ.get("TRAFFIC_COLUMNS", "20")))  # fewer for a quick look
 ]
 NAMES = np.array([f"v{k}" for k in range(max(CATEGORIES))], dtype=object)
 # Half of the columns have days and cycles: those that an addition leaves of the same kind, and two of categories.
