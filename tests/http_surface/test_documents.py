@@ -14,7 +14,7 @@ from starlette.routing import Route
 from driftline.monitor.web import app
 from driftline.monitor.web.openapi import openapi
 
-EXAMPLES = os.environ.get("DRIFTLINE_SCHEMATHESIS_EXAMPLES", "4")
+EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "4")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 

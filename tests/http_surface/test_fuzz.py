@@ -1,5 +1,6 @@
 """Whatever comes over HTTP, the servers go on: accounts balance, memory is bounded, nothing stays open or raises."""
 
+import os
 import re
 import threading
 
@@ -19,6 +20,7 @@ from driftline.store.records import invocation_id_text
 from driftline.store.verify import verify
 
 THREADS = 4
+LONG_SECONDS = float(os.environ.get("FUZZ_SECONDS", "600"))
 MOST_GROWTH = 160 << 20  # bytes, of all processes of a server together
 _DEEP = ("/invocations deep", "/invocations deep object")
 _MLFLOWS_OWN = {kind: {"500"} for kind in _DEEP}  # tests/scoring_corpus.py has MLflow's server answer the same
@@ -128,4 +130,4 @@ def test_a_short_fuzz_of_the_http_surface_leaves_accounts_balanced_and_memory_bo
 
 @pytest.mark.slow
 def test_a_long_fuzz_of_the_http_surface_leaves_accounts_balanced_and_memory_bounded(surface: Surface) -> None:
-    check(surface, fuzzed(surface, 600, seed=1000))
+    check(surface, fuzzed(surface, LONG_SECONDS, seed=1000))
