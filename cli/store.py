@@ -15,6 +15,7 @@ from driftline.cli.status import status
 from driftline.store import migrate
 from driftline.store.engine import open_engine
 from driftline.store.errors import DriftlineError
+from driftline.store.home import make_home
 from driftline.store.loader.loader import Loader
 from driftline.store.loader.settings import LoaderSettings
 from driftline.store.settings import BaseSettings, load_section
@@ -35,6 +36,8 @@ store.add_command(status)
 @base_options
 def upgrade(base: BaseSettings) -> None:
     """Bring the database to this driftline's schema."""
+    if not base.store:
+        make_home(base.home)
     engine = open_engine(base.store_url)
     migrate.upgrade(engine)
     click.echo(f"the store {engine.url.render_as_string(hide_password=True)} is ready")

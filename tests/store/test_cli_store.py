@@ -147,6 +147,11 @@ def test_a_wrong_database_name_is_one_line(postgresql_url: str, tmp_path: Path) 
     assert 'database "nosuch" does not exist' in done.stderr
 
 
+def test_upgrade_makes_the_home_of_a_store_that_is_not_named(tmp_path: Path) -> None:
+    assert run(tmp_path, "upgrade", DRIFTLINE_HOME=str(tmp_path / "new")).returncode == 0
+    assert (tmp_path / "new" / "driftline.sqlite").exists()
+
+
 def test_load_leaves_a_folder_alone_that_a_loader_works_on(tmp_path: Path) -> None:
     import fcntl
 
