@@ -22,6 +22,8 @@ write driftline.toml "store = \"postgresql+psycopg://driftline:$(cat "$folder/po
 # Sooner than the defaults, so that a first look shows something; see docs/configuration.md.
 [monitor]
 drift_interval_seconds = 60
+reference_interval_seconds = 60
+export_bins = true
 [performance]
 interval_seconds = 60
 [quality]
