@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TUTORIAL = ROOT / "docs" / "tutorial.md"
 # What an excused block has in it, one of these at least: what is not on every machine, or takes minutes.
 ANOTHER_WORLD = (
     "aws ", "az ", "docker ", "podman ", "kubectl ", "helm ", "kind ", "pip install", "pytest ", "make ", "benchmarks/",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import requests
-from doc_blocks import ROOT, heredoc
+from doc_blocks import ROOT, TUTORIAL, heredoc
 from doc_shell import Scene
 
 _REGISTER = """
@@ -46,11 +46,10 @@ _REQUESTS, _ROWS = 20, 40
 def set_up(scene: Scene) -> None:
     """Train, register, build the reference, serve, send traffic, and write the files that pages name."""
     folder = scene.folder
-    (folder / "train.py").write_text(heredoc(ROOT / "docs" / "tutorial.md", "train.py"), encoding="utf-8")
+    (folder / "train.py").write_text(heredoc(TUTORIAL, "train.py"), encoding="utf-8")
     (folder / "register.py").write_text(_REGISTER, encoding="utf-8")
     (folder / "driftline.toml").write_text(_SETTINGS, encoding="utf-8")
-    for name in ("deploy", "benchmarks"):
-        (folder / name).symlink_to(ROOT / name)
+    (folder / "deploy").symlink_to(ROOT / "deploy")
     shutil.copy(ROOT / "alerts" / "driftline.rules.yml", folder)
     built = "driftline reference build models:/churn/3 --data train.parquet --labels churned"
     scene.run(f"python register.py\n{built} --performance-data held_out.parquet\n", "scene-model")
