@@ -47,7 +47,8 @@ class ReportSettings:
     """What the report holds and when it is made.
 
     Attributes:
-        schedule: cron expression in UTC (minute hour day-of-month month day-of-week); weekly, on Monday at 06:00.
+        schedule: cron expression in UTC (minute hour day-of-month month day-of-week, Sunday is 0 or 7); weekly, on
+            Monday at 06:00.
         window_seconds: span of live data that a report covers.
         catch_up: at most this many scheduled reports that were missed are made later, oldest first.
         sample_rows: at most this many rows a side go to Evidently.

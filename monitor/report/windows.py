@@ -1,6 +1,7 @@
 """Which windows the schedule asks a report of, and which of them have one."""
 
 import itertools
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -11,21 +12,40 @@ from driftline.store.errors import ConfigurationError
 from driftline.store.records import MICROSECONDS
 
 Window = tuple[int, int]  # start (inclusive) and end, microseconds since the epoch
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_NUMBERED_DAYS = re.compile(r"(?:\*|([0-7])(?:-([0-7]))?)(?:/([1-7]))?")
 
 
 def report_cron(settings: ReportSettings) -> CronTrigger:
-    """Return the report's schedule.
+    """Return the report's schedule; its days by number are those of cron, 0 and 7 are Sunday.
 
     Raises:
-        ConfigurationError: the cron expression is malformed.
+        ConfigurationError: the cron expression is malformed, or there is no such day.
     """
+    *others, day_of_week = settings.schedule.split() or [""]
     try:
-        return CronTrigger.from_crontab(settings.schedule, timezone=UTC)
+        named = " ".join([*others, ",".join(map(_named_days, day_of_week.split(",")))])
+        cron = CronTrigger.from_crontab(named, timezone=UTC)
+        if cron.get_next_fire_time(None, datetime.now(UTC)) is None:
+            raise ValueError("no such day ever comes")
     except ValueError as error:
         raise ConfigurationError(
             f"schedule in [report] should be a cron expression of five fields, found {settings.schedule!r} ({error}): "
             "write for example `0 6 * * mon`"
         ) from error
+    return cron
+
+
+def _named_days(part: str) -> str:
+    """Return days of the week by their names, for the scheduler's own numbers begin with Monday; names stay."""
+    found = _NUMBERED_DAYS.fullmatch(part)
+    if found is None or part == "*":
+        return part
+    first, last, step = found.groups()
+    if first is not None and last is None and step is None:
+        return _DAYS[int(first) % 7]
+    days = range(int(first or 0), int(last or 6) + 1, int(step or 1))
+    return ",".join(_DAYS[day % 7] for day in days) or part
 
 
 def period(settings: ReportSettings) -> timedelta:
@@ -50,8 +70,13 @@ def is_covered(due: Window, kept_ends: Sequence[int], settings: ReportSettings) 
     Args:
         kept_ends: of the scheduled reports of the same version.
     """
-    reach = period(settings) / 2 / timedelta(microseconds=1)
-    return any(abs(end - due[1]) < reach for end in kept_ends)
+    at, span = datetime.fromtimestamp(due[1] / MICROSECONDS, UTC), period(settings)
+    before = _between(report_cron(settings), at - span, at - timedelta(seconds=1))
+    following = _following(report_cron(settings), at + timedelta(seconds=1), 1)
+    earliest = at - (at - (before[-1] if before else at - span)) / 2
+    latest = at + (following[0] - at) / 2
+    low, high = (moment.timestamp() * MICROSECONDS for moment in (earliest, latest))
+    return any(low < end < high for end in kept_ends)
 
 
 def _following(cron: CronTrigger, at: datetime, count: int) -> list[datetime]:
