@@ -3,22 +3,28 @@
 Invariants
 ----------
 - Only hours whose labels changed are read from rows again; all others are taken as they were counted.
-- What is kept of the hours of a version was counted for one task; when settings or reference tell another, all are
-  counted anew.
+- What is kept of the hours of a version was counted for one task; when settings, reference or labels of further
+  classes tell another, all are counted anew.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import orjson
 from sqlalchemy import Connection, Engine
 
+from driftline.monitor.performance.classes import class_name
 from driftline.monitor.performance.coverage import LabelCoverage, predictions_in
 from driftline.monitor.performance.delays import quantile
 from driftline.monitor.performance.hour import LabelledHour, count_hour, summed
 from driftline.monitor.performance.metric import METRICS
-from driftline.monitor.performance.reference_performance import ReferencePerformance, metrics_of, performance_of
+from driftline.monitor.performance.reference_performance import (
+    ReferencePerformance,
+    metrics_of,
+    performance_of,
+    task_of_reference,
+)
 from driftline.monitor.performance.settings import BY_MODEL, PerformanceSettings
 from driftline.monitor.performance.sums import Sums
 from driftline.monitor.performance.task import Task, TaskKind, TaskUnclear, decide_task
@@ -27,9 +33,10 @@ from driftline.monitor.rows import performance_rows
 from driftline.monitor.rows.performance_rows import Progress
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.engine import writing
-from driftline.store.labels.changes import HOUR_US, changed_hours
-from driftline.store.labels.labelled_rows import newest_labelled
+from driftline.store.labels.changes import HOUR_US, ChangedHour, Changes, changed_hours
+from driftline.store.labels.labelled_rows import LabelledRows, newest_labelled
 from driftline.store.labels.settings import LabelSettings
+from driftline.store.prediction_columns import PredictionColumn
 from driftline.store.records import MICROSECONDS
 from driftline.store.references import newest_reference
 
@@ -75,8 +82,12 @@ def count_labels(engine: Engine, version: WatchedVersion, settings: PerformanceS
             task = before.task
         anew = before is None or before.task != task
         since = 0 if before is None or anew else before.labels_until_us
-        changes = changed_hours(connection, version.id, since)
-        hours = {hour: count_hour(connection, version.stored, task, hour.arm, hour.hour_us) for hour in changes.hours}
+        changes, hours = _count(connection, version, task, since)
+        if task is not None and _may_grow(task, hours.values(), version.identity.name, reference, settings):
+            grown = _grown(connection, version, settings, task)
+            if grown != task:
+                task, anew = grown, True
+                changes, hours = _count(connection, version, task, 0)
     if before is None and not hours:
         return None
     if anew or hours or before is None or before.decided_from != decided_from:
@@ -84,6 +95,29 @@ def count_labels(engine: Engine, version: WatchedVersion, settings: PerformanceS
         with writing(engine) as connection:
             performance_rows.save_hours(connection, version.id, hours, progress, anew=anew)
     return Counted(task, unclear, reference, len(hours))
+
+
+def _count(
+    connection: Connection, version: WatchedVersion, task: Task | None, since_us: int
+) -> tuple[Changes, dict[ChangedHour, LabelledHour]]:
+    changes = changed_hours(connection, version.id, since_us)
+    hours = {hour: count_hour(connection, version.stored, task, hour.arm, hour.hour_us) for hour in changes.hours}
+    return changes, hours
+
+
+def _may_grow(
+    task: Task,
+    hours: Iterable[LabelledHour],
+    model: str,
+    reference: ReferencePerformance | None,
+    settings: PerformanceSettings,
+) -> bool:
+    """Return whether two classes, which labels alone told, are too few for the labels that came since."""
+    if task.kind is not TaskKind.BINARY or task.probabilities or task_of_reference(model, reference, settings):
+        return False
+    if settings.of_model(model, "task") or settings.of_model(model, "classes"):
+        return False
+    return any(hour.sums is not None and hour.sums.unusable for hour in hours)
 
 
 def judge_arm(
@@ -172,16 +206,40 @@ def _decide(
 ) -> tuple[Task | None, str]:
     """Return the task that settings say, else that of the reference, else what labels and outputs tell; or why none."""
     name = version.identity.name
-    if reference is not None and not any(settings.of_model(name, setting) for setting in BY_MODEL):
-        return reference.task, ""
-    outputs = [column for column in version.stored.columns if column.side == "output"]
-    rows = newest_labelled(connection, version.stored, [c.column_name for c in outputs], _EVIDENCE_ROWS)
+    if (task := task_of_reference(name, reference, settings)) is not None:
+        return task, ""
+    outputs, rows = _evidence(connection, version)
     if rows is None:
         return None, ""
     try:
         return decide_task(name, outputs, rows.columns, rows.labels, settings), ""
     except TaskUnclear as error:
         return None, str(error)
+
+
+def _grown(connection: Connection, version: WatchedVersion, settings: PerformanceSettings, task: Task) -> Task:
+    """Return the task with the classes that the first labels did not show; a class is what the model answers too.
+
+    So one mistaken label makes no class.
+    """
+    name, (outputs, rows) = version.identity.name, _evidence(connection, version)
+    if rows is None:
+        return task
+    answered = {class_name(cell) for cell in rows.columns[task.prediction].tolist()}
+    labels = [label for label in rows.labels if class_name(label) in answered.union(task.classes)]
+    if {class_name(label) for label in labels} <= set(task.classes):
+        return task
+    earlier = map(float, task.classes) if all(isinstance(x, (int, float)) for x in labels) else task.classes
+    try:
+        return decide_task(name, outputs, rows.columns, [*labels, *earlier], settings)
+    except (TaskUnclear, ValueError):  # numbers now, texts before
+        return task
+
+
+def _evidence(connection: Connection, version: WatchedVersion) -> tuple[list[PredictionColumn], LabelledRows | None]:
+    """Return the outputs of a version, and rows of them whose labels came last; None where there are none."""
+    outputs = [column for column in version.stored.columns if column.side == "output"]
+    return outputs, newest_labelled(connection, version.stored, [c.column_name for c in outputs], _EVIDENCE_ROWS)
 
 
 def _grounds(version: WatchedVersion, settings: PerformanceSettings, reference_id: int) -> str:

@@ -12,7 +12,7 @@ from driftline.monitor.performance.classes import class_name
 from driftline.monitor.performance.metric import MetricInterval
 from driftline.monitor.performance.number_metrics import SAMPLE_ROWS, number_metrics
 from driftline.monitor.performance.score_bins import score_edges
-from driftline.monitor.performance.settings import PerformanceSettings
+from driftline.monitor.performance.settings import BY_MODEL, PerformanceSettings
 from driftline.monitor.performance.sums import ClassSums, NumberSums, Sums, sums_of
 from driftline.monitor.performance.task import Task, decide_task
 from driftline.store.prediction_columns import PredictionColumn
@@ -113,6 +113,13 @@ def measure_as(
     metrics = metrics_of(task, sums, seed)
     cells = sums.cells if isinstance(sums, ClassSums) else None
     return ReferencePerformance(task, metrics, None if cells is None else cells.counts, sums.rows, source)
+
+
+def task_of_reference(model: str, reference: ReferencePerformance | None, settings: PerformanceSettings) -> Task | None:
+    """Return the task that a model's reference measured; None where it measured none, or settings say another."""
+    if reference is None or any(settings.of_model(model, setting) for setting in BY_MODEL):
+        return None
+    return reference.task
 
 
 def add_sums(sums: Sums, other: Sums) -> None:

@@ -18,6 +18,7 @@ from driftline.monitor.performance.score_bins import score_bins, score_edges
 from driftline.monitor.performance.task import Task, TaskKind, probability_matrix
 
 HOUR_SAMPLE_ROWS = 128
+_LARGEST = 1e70  # of a number: intervals take fourth powers, whose sums have to stay finite
 _SMALLEST = np.finfo(np.float64).eps  # of a probability inside a logarithm, as scikit-learn's
 
 
@@ -129,7 +130,7 @@ class NumberSums:
         mean, spread: of the labels: the mean, and the sum of the squared distances from it.
         sample: label, prediction and how many rows each stands for, shape (3, at most 128 an hour), see
             ``bounded_sample``.
-        unusable: labelled rows that do not count: no number, or infinite.
+        unusable: labelled rows that do not count: no number, or beyond 1e70.
     """
 
     rows: int = 0
@@ -203,7 +204,7 @@ def sums_of(
 def _number_sums(answers: NDArray[Any], labels: Sequence[Any], seed: int, sample_rows: int) -> NumberSums:
     truth, predicted = _as_numbers(labels), _as_numbers(answers.tolist())
     there = np.array([label is not None for label in labels], dtype=bool)
-    counts = np.isfinite(truth) & np.isfinite(predicted)
+    counts = (np.abs(truth) <= _LARGEST) & (np.abs(predicted) <= _LARGEST)  # and neither is NaN
     truth, predicted = truth[counts], predicted[counts]
     rows = truth.size
     if not rows:

@@ -10,6 +10,7 @@ from driftline.monitor.accounts_document import accounts_document
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.judge import iso
 from driftline.monitor.mlflow_link import exact_uri
+from driftline.monitor.performance.reference_performance import performance_of
 from driftline.monitor.report.arm_findings import DRAWN as DRAWN_COLUMNS
 from driftline.monitor.report.arm_findings import ArmFindings, arms_in, find_arm
 from driftline.monitor.report.drift_report import FORMAT, DriftReport, ReportFailed
@@ -133,7 +134,8 @@ def _evidently(
         )
     reference = cut(reference, max(len(drawn.rows), 1000))
     outputs = [c for c in drawn.columns if c.side == "output"]
-    labelled = labelled_rows(version.identity.name, outputs, drawn.rows, drawn.labels, context.performance)
+    held = performance_of(found.judged.reference)
+    labelled = labelled_rows(version.identity.name, outputs, drawn.rows, drawn.labels, context.performance, held)
     rows = labelled if isinstance(labelled, LabelledRows) else None
     notes = [f"quality of the predictions: {labelled}"] if isinstance(labelled, str) else []
     progress(f"comparing {len(drawn.rows):,} rows with {len(reference):,} in Evidently")

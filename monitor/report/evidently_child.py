@@ -6,12 +6,15 @@ labelled rows were refused stands in ``failed.txt``.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from driftline.monitor.child_process import child_main, place_of
 from driftline.monitor.report.drift_report import EVIDENTLY, EVIDENTLY_JSON, QUALITY, QUALITY_JSON
 from driftline.monitor.report.labelled_rows import PREDICTION, TARGET
+
+_DATA = re.compile(r"^ *var \w+ = \{.*\};$", re.MULTILINE)
 
 
 def make_pages(folder: Path) -> None:
@@ -74,7 +77,22 @@ def _definition(task: str) -> Any:
 
 def _write(snapshot: Any, page: Path, content: Path) -> None:
     snapshot.save_html(str(page))
+    page.write_text(without_markup(page.read_text(encoding="utf-8")), encoding="utf-8")
     content.write_text(snapshot.json())
+
+
+def without_markup(page: str) -> str:
+    """Return Evidently's page with no text of the rows that could end its script and begin another.
+
+    Evidently writes its data as two JSON values, a line each, as they are; within JSON ``<`` may be written otherwise.
+
+    Raises:
+        ValueError: the page has no such lines.
+    """
+    escaped, found = _DATA.subn(lambda line: line[0].replace("<", "\\u003c"), page, count=2)
+    if found != 2 or escaped.find("drawDashboard") < 0:
+        raise ValueError("this release of Evidently writes its data otherwise")
+    return escaped
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def choose_columns(
             left_out[name] = f"{column.type.value} is neither a number nor a category"
         elif absent or empty:
             left_out[name] = f"no values in the {(absent + empty)[0]}"
-        elif kind == "categorical" and reference[name].nunique() > MOST_CATEGORIES:
+        elif kind == "categorical" and max(side[name].nunique() for side in sides.values()) > MOST_CATEGORIES:
             left_out[name] = f"more than {MOST_CATEGORIES} different texts"
         else:
             kinds[name] = kind

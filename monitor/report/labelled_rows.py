@@ -12,6 +12,7 @@ import orjson
 from numpy.typing import NDArray
 
 from driftline.monitor.performance.classes import class_name
+from driftline.monitor.performance.reference_performance import ReferencePerformance, task_of_reference
 from driftline.monitor.performance.settings import PerformanceSettings
 from driftline.monitor.performance.task import Task, TaskKind, TaskUnclear, decide_task, probability_matrix
 from driftline.store.prediction_columns import PredictionColumn
@@ -44,12 +45,14 @@ def labelled_rows(
     rows: "pd.DataFrame",
     labels: Sequence[str | None],
     settings: PerformanceSettings,
+    reference: ReferencePerformance | None = None,
 ) -> LabelledRows | str | None:
     """Return the rows that have a label; words that say why Evidently is given none; None where there is no label.
 
     Args:
         outputs: of the signature, those that are in ``rows`` by their ``column_name``.
         labels: JSON of the label per row, or None.
+        reference: the performance that the model's reference holds; its task holds here too.
     """
     there = np.array([label is not None for label in labels], bool)
     if not there.any():
@@ -63,7 +66,9 @@ def labelled_rows(
     if len({class_name(value) for value in truth} - {None}) < 2:
         return f"all {len(truth)} labelled rows of the sample have one and the same label"
     try:
-        task = decide_task(model, outputs, answers, truth, settings)
+        task = task_of_reference(model, reference, settings)
+        if task is None or not answers.keys() >= set(task.columns):
+            task = decide_task(model, outputs, answers, truth, settings)
     except TaskUnclear as error:
         return str(error)
     return _rows(task, answers, truth)
@@ -81,8 +86,9 @@ def _rows(task: Task, answers: Mapping[str, NDArray[Any]], truth: Sequence[Any])
     if task.prediction:
         predicted = [class_name(value) for value in answers[task.prediction]]
     else:
-        places = probability_matrix([answers[name] for name in task.probabilities]).argmax(axis=1)
-        predicted = [task.classes[place] for place in places]
+        matrix = probability_matrix([answers[name] for name in task.probabilities])
+        places = [int(row.argmax()) if row.size and np.isfinite(row).all() else None for row in matrix]
+        predicted = [None if place is None else task.classes[place] for place in places]
     both = pd.DataFrame({TARGET: classes, PREDICTION: pd.Series(predicted, dtype=object)})
     return LabelledRows("multiclass", both.dropna())
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from sqlalchemy import create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, StatementError
 
 from driftline.store.failures import cause
 from driftline.store.labels.formats import READERS, Records, UnreadableLabels
@@ -56,7 +56,16 @@ def _parquet(file: IO[bytes], path: Path) -> Source:
 
     def records() -> Records:
         nonlocal done
-        for batch in opened.iter_batches(_CHUNK_ROWS):
+        batches = opened.iter_batches(_CHUNK_ROWS)
+        while True:
+            try:
+                batch = next(batches, None)
+            except (pa.ArrowException, OSError) as error:
+                raise UnreadableLabels(
+                    f"{path} is damaged after {done:,} rows: write it again; labels that are in the store stay"
+                ) from error
+            if batch is None:
+                return
             for record in batch.to_pylist():
                 done += 1
                 yield record
@@ -105,5 +114,5 @@ def open_query(url: str, query: str) -> Iterator[Source]:
 def _told_refusals() -> Iterator[None]:
     try:
         yield
-    except DBAPIError as error:
+    except StatementError as error:  # the driver's own errors, and a `:name` in the query that nobody gives
         raise UnreadableLabels(f"the labels' database refuses ({cause(error)}): correct the URL or --query") from error

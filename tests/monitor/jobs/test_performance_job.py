@@ -229,3 +229,22 @@ def test_a_model_without_labels_is_no_failure(sqlite_context: JobContext, cancer
     answered(sqlite_context, cancer)
     outcome = performance_job.run(at(sqlite_context, NOW)).outcomes["cancer/1"]
     assert (outcome.result, outcome.message) == (Result.INSUFFICIENT_DATA, "no labels yet")
+
+
+@pytest.mark.parametrize(("classes", "stray", "recall", "rows"), [(3, 0, "recall_macro", 150), (2, 9, "recall", 149)])
+def test_a_class_that_the_first_labels_did_not_show_is_learned_and_one_that_is_never_answered_is_none(
+    sqlite_context: JobContext, classes: int, stray: int, recall: str, rows: int
+) -> None:
+    context = sqlite_context
+    species = identity("species", ["a"], [{"type": "tensor", "tensor-spec": {"dtype": "int64", "shape": [-1]}}])
+    answers = np.arange(150) % classes
+    places = answer(context, species, pd.DataFrame({"a": np.zeros(150)}), answers, NOW - 2 * HOUR_US)
+    label(context, places[1:2], answers[1:2], NOW - HOUR_US)
+    performance_job.run(at(context, NOW))
+    label(context, places, [stray, *answers[1:]], NOW - HOUR_US)
+    performance_job.run(at(context, NOW))
+    found = results(context)
+    assert found["accuracy"].found is not None
+    assert found[recall].found is not None
+    assert (found["accuracy"].found.value, found[recall].found.value) == (1.0, 1.0)
+    assert found["accuracy"].labelled_rows == rows

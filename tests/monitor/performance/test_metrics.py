@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from sklearn import metrics as oracle
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
@@ -183,3 +184,12 @@ def test_signature_columns_of_predicted_probabilities_are_told() -> None:
     answers = {columns[0].column_name: 1 - scores, columns[1].column_name: scores}
     found = measure("m", columns, answers, [i % 2 for i in range(50)], PerformanceSettings(), "rows")
     assert found.task.probabilities == (columns[1].column_name,)
+
+
+def test_a_number_too_large_to_sum_is_unusable_and_its_hour_can_be_read_again() -> None:
+    task = Task(TaskKind.REGRESSION, "out_y")
+    labels = [1.0, 2.5, 1e200, 4.0, np.finfo(np.float64).max]
+    sums = sums_of(task, {"out_y": np.array([1.0, 2.0, 3.0, 1e300, 5.0])}, labels)
+    assert (sums.rows, sums.unusable) == (2, 3)
+    again = sums_from_json(task, orjson.loads(orjson.dumps(sums.to_json())))
+    assert metrics_of(task, again)["rmse"].value == pytest.approx(np.sqrt(0.25 / 2))

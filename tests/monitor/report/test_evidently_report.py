@@ -10,18 +10,21 @@ from driftline.store.prediction_columns import ColumnType, PredictionColumn
 
 def test_columns_that_cannot_be_compared_are_left_out_and_named() -> None:
     kinds = [("number", ColumnType.DOUBLE), ("empty", ColumnType.DOUBLE), ("absent", ColumnType.LONG),
-             ("words", ColumnType.STRING), ("truth", ColumnType.BOOLEAN), ("object", ColumnType.JSON)]  # fmt: skip
+             ("words", ColumnType.STRING), ("new", ColumnType.STRING), ("truth", ColumnType.BOOLEAN),
+             ("object", ColumnType.JSON)]  # fmt: skip
     columns = [PredictionColumn("input", name, f"in_{name}", type_) for name, type_ in kinds]
     reference = pd.DataFrame({
         "in_number": np.arange(2_000.0), "in_empty": np.nan, "in_absent": 1,
-        "in_words": [f"word {i}" for i in range(2_000)], "in_truth": True, "in_object": "{}",
+        "in_words": [f"word {i}" for i in range(2_000)], "in_new": "usual", "in_truth": True, "in_object": "{}",
     })  # fmt: skip
-    chosen, left_out = choose_columns(reference.drop(columns="in_absent"), reference, columns)
+    window = reference.drop(columns="in_absent").assign(in_new=reference["in_words"])
+    chosen, left_out = choose_columns(window, reference, columns)
     assert chosen == {"in_number": "numerical", "in_truth": "categorical"}
     assert left_out == {
         "in_empty": "no values in the window",
         "in_absent": "no values in the window",
         "in_words": "more than 1000 different texts",
+        "in_new": "more than 1000 different texts",
         "in_object": "json is neither a number nor a category",
     }
 

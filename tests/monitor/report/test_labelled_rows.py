@@ -6,8 +6,10 @@ import orjson
 import pandas as pd
 import pytest
 
+from driftline.monitor.performance.reference_performance import ReferencePerformance
 from driftline.monitor.performance.settings import PerformanceSettings
-from driftline.monitor.report.drift_report import QUALITY_JSON
+from driftline.monitor.performance.task import Task, TaskKind
+from driftline.monitor.report.drift_report import QUALITY, QUALITY_JSON
 from driftline.monitor.report.evidently_child import make_pages
 from driftline.monitor.report.labelled_rows import LEAST_LABELS, LabelledRows, labelled_rows
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
@@ -89,3 +91,28 @@ def test_evidently_judges_two_classes_by_the_probability_or_else_by_the_class(
     accuracy = next(float(each["value"]) for each in metrics if "Accuracy" in each["metric_name"])
     predicted = (made.frame["prediction"] > 0.5).astype(int)
     assert accuracy == pytest.approx((predicted == made.frame["target"]).mean())
+
+
+def test_the_task_of_the_reference_holds_for_the_sample_too_and_a_row_without_probabilities_has_no_class() -> None:
+    outputs = [PredictionColumn("output", name, f"out_{name}", ColumnType.DOUBLE) for name in "abc"]
+    names = tuple(c.column_name for c in outputs)
+    task = Task(TaskKind.MULTICLASS, probabilities=names, classes=("low", "medium", "high"))
+    rows = pd.DataFrame([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7]] * 50 + [[np.nan] * 3], columns=names)
+    said = [orjson.dumps(label).decode() for label in ["low", "high"] * 50 + ["low"]]
+    held = ReferencePerformance(task, {}, None, 1_000, "held-out rows")
+    made = labelled_rows("m", outputs, rows, said, PerformanceSettings(), held)
+    assert isinstance(made, LabelledRows)
+    assert (made.quality, len(made.frame)) == ("multiclass", 100)
+    assert (made.frame["target"] == made.frame["prediction"]).all()
+
+
+def test_a_text_of_a_request_ends_no_script_of_evidentlys_page(tmp_path: Path) -> None:
+    text = "</script><img src=x onerror=alert(1)>"
+    frame = pd.DataFrame({"target": [text, "b", "c"] * 50, "prediction": [text, "c", "b"] * 50})
+    frame.to_parquet(tmp_path / "labelled.parquet", index=False)
+    (tmp_path / "order.json").write_text(json.dumps({"kinds": {}, "task": "multiclass"}))
+    make_pages(tmp_path)
+    assert not (tmp_path / "failed.txt").exists()
+    page = (tmp_path / QUALITY).read_text()
+    assert text not in page
+    assert text.replace("<", "\\u003c") in page
