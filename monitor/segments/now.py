@@ -66,9 +66,9 @@ def wanted_with(context: JobContext, version: WatchedVersion, column: str) -> li
     """
     wanted = wanted_of(context.segments, version.identity.name, version.stored.columns)
     if column not in [each.name for each in wanted]:
-        named = ", ".join(each.name for each in wanted) or "none of its inputs"
+        named = ", ".join(each.name for each in wanted) or "no input"
         raise ConfigurationError(
-            f"segments.columns names {named} for {version.identity.name}, not {column}: write "
+            f"{column} is not among [segments] columns, which names {named} of {version.identity.name}: write "
             f'`[segments] columns = ["{column}"]`, or set DRIFTLINE_SEGMENTS_COLUMNS={column}'
         )
     return wanted

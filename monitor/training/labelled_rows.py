@@ -17,6 +17,8 @@ from driftline.store.records import ModelIdentity
 if TYPE_CHECKING:
     import pandas as pd
 
+_NAMED = 10  # columns in a message
+
 
 class Labelled(NamedTuple):
     """Rows that performance is measured on: columns by ``column_name``, labels (None: not known), and what they are."""
@@ -42,8 +44,16 @@ def labels_of(frame: "pd.DataFrame", labels: "str | NDArray[Any] | None", names:
         return None if labels is None else np.asarray(labels)
     if labels not in frame.columns or labels in names:
         found = "is an input of the model" if labels in names else "is not in the data"
-        raise TrainingDataMismatch(f"the column of labels {labels} {found}: name the one that holds what to predict")
+        raise TrainingDataMismatch(
+            f"the column of labels {labels} {found}: name the one that holds what to predict; "
+            f"beside the inputs there is {_beside(frame, names)}"
+        )
     return np.asarray(frame[labels])
+
+
+def _beside(frame: "pd.DataFrame", names: set[str]) -> str:
+    others = [str(name) for name in frame.columns if name not in names]
+    return ", ".join(others[:_NAMED]) + (" ..." if len(others) > _NAMED else "") or "no column"
 
 
 def held_out_rows(

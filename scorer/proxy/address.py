@@ -32,6 +32,8 @@ class UpstreamAddress:
         Raises:
             ConfigurationError: it is none, or names more than a server.
         """
+        if not text:
+            raise ConfigurationError("no server to stand in front of: name it with `--upstream http://127.0.0.1:5000`")
         if text.startswith(_UNIX) and len(text) > len(_UNIX):
             return cls(socket=text.removeprefix(_UNIX))
         try:

@@ -107,6 +107,24 @@ def test_a_bare_report_says_what_it_lacks() -> None:
         assert part in text
 
 
+def test_checks_say_of_how_many_rows_they_were_and_those_without_a_verdict_are_not_in_order() -> None:
+    made = content(2_305, column("age", 0.3))
+    arm, window = made["arms"][0], {**made["window"], "rows": 1_005}
+    unlike = [("missing", "ok"), ("out_of_range", "ok"), ("volume", "insufficient data")]
+    arm["quality"] = [
+        {"kind": kind, "column": "age", "side": "input", "window": window, "observed": 0.0, "expected": 0.0,
+         "threshold": 0.1, "verdict": verdict, "reason": ""}
+        for kind, verdict in unlike
+    ]  # fmt: skip
+    text = render(made)
+    for part in ("2 checks in order", "1 without a verdict", "of at most 1,005 rows"):
+        assert part in text
+    arm["quality"] = arm["quality"][2:]
+    text = render(made)
+    assert "No check had enough rows for a verdict" in text
+    assert "in order" not in text
+
+
 def test_a_report_that_an_earlier_release_kept_is_shown() -> None:
     old = {
         "model": "tiny", "version": "1", "arm": "champion", "made_at": iso(MONDAY),
