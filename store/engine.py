@@ -74,9 +74,13 @@ def check_reachable(engine: Engine) -> None:
     """
     folder = _sqlite_folder(engine)
     if folder is not None and not folder.is_dir():
-        raise StoreUnreachable(f"the store's folder {folder} does not exist: create it or correct DRIFTLINE_STORE")
+        raise StoreUnreachable(
+            f"the store's folder {folder} does not exist: create it or correct `--store` (DRIFTLINE_STORE)"
+        )
     if folder is not None and not os.access(folder, os.W_OK | os.X_OK):
-        raise StoreUnreachable(f"the store's folder {folder} is not writable: correct its owner or DRIFTLINE_STORE")
+        raise StoreUnreachable(
+            f"the store's folder {folder} is not writable: correct its owner or `--store` (DRIFTLINE_STORE)"
+        )
     try:
         with engine.connect():
             pass

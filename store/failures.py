@@ -11,11 +11,12 @@ _POISON_CLASSES = ("22", "23", "54")
 # What drivers say, and what to do then. Connections that PostgreSQL refuses have no SQLSTATE.
 _STEPS = (
     ("no such (table|column)", "run `driftline store upgrade`"),
-    ('database ".*" does not exist', "create that database and upgrade it, or correct DRIFTLINE_STORE"),
+    ('database ".*" does not exist', "create that database and upgrade it, or correct `--store` (DRIFTLINE_STORE)"),
     ('role ".*" does not exist|authentication failed|no password|pg_hba.conf',
-     "correct user and password in DRIFTLINE_STORE"),
-    ("(resolve|translate) host", "correct the host in DRIFTLINE_STORE"),
-    ("unable to open|readonly database", "correct the owner of the file and its folder, or DRIFTLINE_STORE"),
+     "correct user and password in `--store` (DRIFTLINE_STORE)"),
+    ("(resolve|translate) host", "correct the host in `--store` (DRIFTLINE_STORE)"),
+    ("unable to open|readonly database",
+     "correct the owner of the file and its folder, or `--store` (DRIFTLINE_STORE)"),
     ("database is locked", "end the process that holds its lock"),
     ("is full|No space left", "make room on its disk"),
 )  # fmt: skip
@@ -50,7 +51,7 @@ def next_step(error: Exception) -> str:
         return "run `driftline store upkeep MODEL_URI` as the owner of the tables, see docs/security.md"
     text = str(original_error(error))
     found = (step for said, step in _STEPS if re.search(said, text, re.IGNORECASE))
-    return next(found, "start the database or correct DRIFTLINE_STORE")
+    return next(found, "start the database or correct `--store` (DRIFTLINE_STORE)")
 
 
 def cause(error: Exception) -> str:

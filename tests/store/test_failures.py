@@ -44,9 +44,9 @@ def test_each_refusal_of_postgresql_names_the_step_that_mends_it(postgresql_url:
     server, role = postgresql_url.rsplit("/", 1)[0], postgresql_url.replace("driftline@", "nobody@")
     for url, said, step in (
         (f"{server}/nosuch", 'database "nosuch" does not exist', "create that database"),
-        (role, 'role "nobody" does not exist', "correct user and password in DRIFTLINE_STORE"),
-        ("postgresql+psycopg://nohost.invalid/x", "nohost.invalid", "correct the host in DRIFTLINE_STORE"),
-        ("postgresql+psycopg://127.0.0.1:1/x", "Connection refused", "start the database or correct DRIFTLINE_STORE"),
+        (role, 'role "nobody" does not exist', "correct user and password in `--store` (DRIFTLINE_STORE)"),
+        ("postgresql+psycopg://nohost.invalid/x", "nohost.invalid", "correct the host in `--store` (DRIFTLINE_STORE)"),
+        ("postgresql+psycopg://127.0.0.1:1/x", "Connection refused", "start the database or correct `--store`"),
     ):
         error = error_of(open_engine(url, probe=False), "SELECT 1")
         assert said in cause(error)
