@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import distributions, version
@@ -76,9 +77,20 @@ def _origin() -> dict[str, Any]:
 
 
 def _copy_source(source: Path, copy: Path) -> None:
-    if not (source / "pyproject.toml").exists():
-        raise _gone(source)
-    shutil.copytree(source, copy, ignore=_NOT_PACKAGED)
+    """Copy what a build reads, and nothing else that lies there: secrets of compose, stores, data."""
+    try:
+        described = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _gone(source) from None
+    project, setuptools = described.get("project", {}), described.get("tool", {}).get("setuptools", {})
+    read = {"pyproject.toml", project.get("readme"), *project.get("license-files", ())}
+    read |= set(setuptools.get("package-dir", {}).values())
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        others = set(names) - read if Path(folder) == source else set()
+        return others | set(_NOT_PACKAGED(folder, names))
+
+    shutil.copytree(source, copy, ignore=left_out)
 
 
 def _gone(source: Path) -> ConfigurationError:

@@ -50,7 +50,8 @@ def open_engine(url: str, *, probe: bool = True) -> Engine:
         probe: connect once, so that an unreachable database is an error now; False where the caller waits for it.
 
     Raises:
-        ConfigurationError: the URL is malformed, its database kind is not supported, or its driver is missing.
+        ConfigurationError: the URL is malformed, its database kind is not supported, its driver is missing, or the
+            database has no encoding.
         StoreUnreachable: nothing answers, or the answer is a refusal.
     """
     parsed = _parsed(url)
@@ -115,7 +116,7 @@ def _parsed(url: str) -> URL:
 
 def _postgresql(url: Any) -> Engine:
     try:
-        return create_engine(
+        engine = create_engine(
             url,
             pool_pre_ping=True,
             connect_args={
@@ -129,6 +130,18 @@ def _postgresql(url: Any) -> Engine:
             f"the driver of {url.drivername!r} is not installed: `pip install driftline[postgresql]` and write "
             "`postgresql+psycopg://...`"
         ) from error
+
+    # Before SQLAlchemy's own first look, which falls over the bytes that come for texts where there is no encoding.
+    @event.listens_for(engine, "connect", insert=True)
+    def require_encoding(dbapi_connection: Any, _: object) -> None:
+        if dbapi_connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+            dbapi_connection.close()
+            raise ConfigurationError(
+                f"the database {url.database!r} keeps texts as SQL_ASCII, which is no encoding: make another with "
+                "`createdb --template=template0 --encoding=UTF8 NAME` and correct DRIFTLINE_STORE"
+            )
+
+    return engine
 
 
 def _sqlite(url: str) -> Engine:

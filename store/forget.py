@@ -26,6 +26,7 @@ from driftline.store import schema
 from driftline.store.accounts import accounts
 from driftline.store.engine import writing
 from driftline.store.errors import ConfigurationError, DriftlineError
+from driftline.store.imports.letters import bodies_within
 from driftline.store.labels.staging import KEY_TYPES
 from driftline.store.partitions import day_of
 from driftline.store.prediction_columns import ColumnType
@@ -158,7 +159,7 @@ def _forget(connection: Connection, subject: Subject, found: Forgotten, at_us: i
     found.rows, found.requests = len(targets), len(requests)
     found.pending_labels = _deleted(connection, schema.pending_label, pending)
     found.label_rejects = len(_taken(connection, schema.label_reject, "content", lambda text: _told(subject, text)))
-    letters = _taken(connection, schema.dead_letter, "payload", subject.is_in, "at")
+    letters = _taken(connection, schema.dead_letter, "payload", lambda letter: _is_in_letter(subject, letter), "at")
     for day, number in Counter(day_of(at) for at in letters).items():
         count_forgotten(connection, day, 0, 0, number, at_us)
     found.dead_letters = len(letters)
@@ -281,6 +282,10 @@ def _taken(
     for start in range(0, len(keys), _KEYS_AT_ONCE):
         _deleted(connection, table, table.c.id.in_(keys[start : start + _KEYS_AT_ONCE]))
     return said
+
+
+def _is_in_letter(subject: Subject, letter: bytes) -> bool:
+    return any(subject.is_in(part) for part in (letter, *bodies_within(bytes(letter))))
 
 
 def _told(subject: Subject, content: str) -> bool:

@@ -44,7 +44,7 @@ def write_context(folder: Path, source: ModelSource, options: ImageOptions) -> N
     name, version = source.identity.name, source.identity.version
     text = dockerfile(f"{name}, version {version}", base_image, _system_packages(source.path))
     try:
-        _empty(folder)
+        _empty(folder, source.path)
         # First, so that a context that was broken off is known as one.
         (folder / "Dockerfile").write_text(text, encoding="utf-8")
         _write_model(folder / MODEL, source)
@@ -55,7 +55,12 @@ def write_context(folder: Path, source: ModelSource, options: ImageOptions) -> N
         ) from error
 
 
-def _empty(folder: Path) -> None:
+def _empty(folder: Path, model: Path) -> None:
+    if folder.resolve().is_relative_to(model.resolve()):
+        raise ConfigurationError(
+            f"{folder} lies in the model's own folder, which would be copied into itself: name another by "
+            "--output-directory"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     written = folder / "Dockerfile"
     ours = written.is_file() and written.read_text(encoding="utf-8", errors="replace").startswith(WRITTEN_BY)

@@ -8,8 +8,8 @@ of the open inference protocol (V2), and Seldon's ``data``. Answers become ``{"p
 import csv
 import io
 import math
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import orjson
@@ -28,6 +28,16 @@ def signature_names(signature: dict[str, Any] | None) -> tuple[str, ...]:
     return tuple(spec["name"] for spec in specs if spec.get("name") and spec.get("type") != "tensor")
 
 
+@contextmanager
+def _unreadable() -> Iterator[None]:
+    """Have a body that breaks its own form say so: it is set aside, and stops nothing behind it."""
+    try:
+        yield
+    except (csv.Error, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        raise UnreadableEvent("a body breaks the form that it begins in") from None
+
+
+@_unreadable()
 def request_body(content_type: bytes, body: bytes, names: Sequence[str]) -> tuple[bytes, bytes]:
     """Return content type and body of the request.
 
@@ -66,6 +76,7 @@ def _as_mlflow_takes_it(document: Any, names: Sequence[str]) -> bytes | None:
     return made
 
 
+@_unreadable()
 def answer_body(content_type: bytes, body: bytes) -> bytes:
     """Return the body of the answer.
 

@@ -47,10 +47,15 @@ class ImportedCall:
             arm=self.arm,
             latency_us=max(0, self.latency_us),
             content_type=self.content_type[:_LONGEST_HEADER],
-            client_request_id=self.client_request_id.encode("latin-1", "replace")[:_LONGEST_HEADER],
+            client_request_id=stored_id(self.client_request_id).encode("latin-1")[:_LONGEST_HEADER],
             request=self.request,
             response=self.response,
         )
+
+
+def stored_id(client_id: str) -> str:
+    """Return what the client called a call, as the store has it: in the letters that a header may hold."""
+    return client_id.encode("latin-1", "replace").decode("latin-1")
 
 
 def event_mark(event_id: str) -> bytes:

@@ -24,7 +24,7 @@ from driftline.store.engine import writing
 from driftline.store.errors import DriftlineError
 from driftline.store.imports import waiting
 from driftline.store.imports.bodies import CSV, answer_body, request_body, signature_names
-from driftline.store.imports.call import ImportedCall, UnreadableEvent, event_mark
+from driftline.store.imports.call import ImportedCall, UnreadableEvent, event_mark, stored_id
 from driftline.store.imports.fates import Fate
 from driftline.store.imports.loading import ImportLoading, Unreadable
 from driftline.store.labels.record import LONGEST_KEY
@@ -190,7 +190,7 @@ def _stored(connection: Connection, events: Sequence[Row[Any]]) -> dict[str, boo
     t = schema.invocation.c
     marks = {event_mark(event.key): event.key for event in events}
     query = select(t.id, t.parse_error).where(
-        t.client_request_id.in_({event.client_id for event in events}),
+        t.client_request_id.in_({stored_id(event.client_id) for event in events}),
         func.length(t.client_request_id) <= text(str(LONGEST_KEY)),  # as the index says it
         t.received_at.between(min(e.at for e in events) - DAY_US, max(e.at for e in events) + DAY_US),
     )

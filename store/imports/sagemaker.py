@@ -3,7 +3,8 @@
 import base64
 import binascii
 import gzip
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from driftline.store.records import MICROSECONDS
 
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
 _TYPES = {"CSV": b"text/csv", "JSON": b"application/json"}
+_BROKEN_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)
 
 
 def capture_files(path: Path) -> list[Path]:
@@ -36,9 +38,22 @@ def capture_files(path: Path) -> list[Path]:
 
 @contextmanager
 def capture_lines(file: Path) -> Iterator[tuple[Iterator[bytes], IO[bytes]]]:
-    """Open a file; yield its lines and the file whose position says how far they are."""
+    """Open a file; yield its lines and the file whose position says how far they are.
+
+    Raises:
+        ConfigurationError: it is broken off, or not compressed as its name says; its lines before that were given.
+    """
     with file.open("rb") as raw, gzip.open(raw) if file.suffix == ".gz" else nullcontext(raw) as plain:
-        yield (line for line in plain if line.strip()), raw
+        yield _lines(file, plain), raw
+
+
+def _lines(file: Path, plain: Iterable[bytes]) -> Iterator[bytes]:
+    try:
+        yield from (line for line in plain if line.strip())
+    except _BROKEN_GZIP:
+        raise ConfigurationError(
+            f"{file} is no whole gzip file: copy it again, and type this again; what is stored is not stored twice"
+        ) from None
 
 
 def captured_call(line: bytes, names: Sequence[str]) -> ImportedCall:
@@ -55,7 +70,7 @@ def captured_call(line: bytes, names: Sequence[str]) -> ImportedCall:
         data, meta = document["captureData"], document["eventMetadata"]
         event_id = meta["eventId"]
         at_us = _time_us(meta["inferenceTime"])
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+    except (orjson.JSONDecodeError, KeyError, OverflowError, TypeError, ValueError):
         raise UnreadableEvent("a line is no capture: eventMetadata needs eventId and inferenceTime") from None
     request_type, request = _side(data, "endpointInput")
     answer_type, answer = _side(data, "endpointOutput")
@@ -75,13 +90,16 @@ def _side(data: Any, name: str) -> tuple[bytes, bytes]:
     encoding = side.get("encoding", "JSON")
     observed = str(side.get("observedContentType") or "").encode("latin-1", "replace")
     if encoding != "BASE64":
-        return observed or _TYPES.get(encoding, b""), side["data"].encode()
+        return observed or _TYPES.get(str(encoding), b""), side["data"].encode()
     try:
         return observed, base64.b64decode(side["data"], validate=True)
-    except binascii.Error:
+    except (binascii.Error, ValueError):  # the latter where it is not even ASCII
         raise UnreadableEvent(f"{name} says it is BASE64, and is not") from None
 
 
 def _time_us(text: str) -> int:
     at = datetime.fromisoformat(text)
-    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * MICROSECONDS)
+    at_us = round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * MICROSECONDS)
+    if at_us < 0:
+        raise ValueError("before the epoch, which an id's time begins with")
+    return at_us

@@ -186,15 +186,20 @@ def test_the_other_environment_gets_the_driftline_that_runs_here(
 
 def test_a_source_checkout_is_built_from_a_copy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     source = tmp_path / "source tree"
-    for name in ("scorer/worker.py", "tests/test_worker.py", ".venv/python", "pyproject.toml"):
+    for name in (
+        "scorer/worker.py", "scorer/tests/a.py", ".venv/python", "README.md", "deploy/secrets/password", "store.sqlite",
+    ):  # fmt: skip
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).touch()
+    (source / "pyproject.toml").write_text(
+        '[project]\nreadme = "README.md"\n[tool.setuptools.package-dir]\n"driftline.scorer" = "scorer"\n'
+    )
     _install(tmp_path, f'{{"url": "{source.as_uri()}", "dir_info": {{"editable": true}}}}')
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     with own_requirement() as found:
         copy = Path(found.removeprefix("driftline @ file://"))
         files = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
-        assert files == {"scorer/worker.py", "pyproject.toml"}
+        assert files == {"scorer/worker.py", "pyproject.toml", "README.md"}
     assert not copy.exists()
 
 

@@ -105,6 +105,14 @@ def test_a_folder_that_holds_something_else_is_not_touched(run: Run, model: Path
     assert lines(folder / "Dockerfile") == ["FROM scratch"]
 
 
+def test_a_context_in_the_models_own_folder_is_refused_before_it_is_copied_into_itself(run: Run, model: Path) -> None:
+    for folder in (model, model / "image"):
+        refused = run(model, "-d", folder)
+        assert refused.exit_code != 0
+        assert "copied into itself" in str(refused.exception)
+    assert not (model / "image").exists()
+
+
 def test_a_python_or_a_system_that_the_image_would_not_have_is_refused(run: Run, model: Path, tmp_path: Path) -> None:
     flavors = (model / "MLmodel").read_text()
     (model / "MLmodel").write_text(flavors.replace("flavors:\n", "flavors:\n  spark: {}\n  lightgbm: {}\n", 1))

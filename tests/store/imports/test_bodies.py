@@ -64,9 +64,19 @@ def test_answers_of_every_form_become_predictions(content_type: bytes, body: byt
 @pytest.mark.parametrize(
     "body",
     [b"nonsense", b"5", b"[[1.0]]", b'{"inputs": [{"name": "x", "shape": [3], "data": [1.0]}]}',
-     b'{"inputs": [{"name": "x", "shape": [1]}]}', b'{"data": {"strData": "x"}}'],
+     b'{"inputs": [{"name": "x", "shape": [1]}]}', b'{"data": {"strData": "x"}}',
+     b'{"inputs": [{"shape": [null], "data": [1.0]}]}', b'{"inputs": [{"shape": [2], "data": [[1.0], 2]}]}',
+     b'{"data": {"names": 5, "ndarray": [[1.0, 2]]}}', b'["\\ud800"]'],
 )  # fmt: skip
 def test_what_cannot_be_read_says_why_without_a_value(body: bytes) -> None:
     with pytest.raises(UnreadableEvent) as raised:
         request_body(b"application/json", body, ["a", "b"])
     assert "1.0" not in str(raised.value)
+
+
+def test_csv_that_is_none_is_unreadable_on_either_side() -> None:
+    for body in (b"1.0,2\rx", b'"' + b"1" * 200_000):
+        with pytest.raises(UnreadableEvent):
+            request_body(b"text/csv", body, ["a", "b"])
+        with pytest.raises(UnreadableEvent):
+            answer_body(b"text/csv", body)

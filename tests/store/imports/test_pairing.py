@@ -14,9 +14,9 @@ from sqlalchemy import Engine, select, text
 
 from driftline.store import migrate, schema
 from driftline.store.accounts import accounts
-from driftline.store.engine import open_engine
+from driftline.store.engine import open_engine, writing
 from driftline.store.errors import DriftlineError
-from driftline.store.forget import RequestSubject, forget
+from driftline.store.forget import KeySubject, RequestSubject, forget
 from driftline.store.imports.pairing import EventReport, settle
 from driftline.store.imports.settings import ImportSettings, Served
 from driftline.store.imports.waiting import event_accounts, stage
@@ -24,6 +24,7 @@ from driftline.store.labels.loading import load_labels
 from driftline.store.labels.record import Fields
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.loader.settings import LoaderSettings
+from driftline.store.prediction_tables import ensure_model_version
 from driftline.store.records import Arm, ModelIdentity, now_us
 from driftline.store.verify import verify
 
@@ -134,6 +135,55 @@ def test_a_body_in_no_known_form_lies_in_dead_letter_with_its_call(engine: Engin
         assert connection.scalars(select(schema.dead_letter.c.error)).all() == [
             "a row does not hold the model's 2 inputs"
         ]
+    balanced(engine, tmp_path)
+
+
+def test_a_body_that_breaks_its_own_form_stops_nothing_behind_it(engine: Engine, tmp_path: Path) -> None:
+    broken = [
+        b'{"inputs": [{"name": "x", "shape": [null], "data": [1.0]}]}',
+        b'{"inputs": [{"shape": [2], "data": [[1], 2]}]}', b'{"inputs": [{"shape": [1, 1.0], "data": [1]}]}',
+        b'{"data": {"names": 5, "ndarray": [[1.0, 2.0]]}}', b'["\\ud800"]',
+        b'{"inputs": ' + b"[" * 400 + b"]" * 400 + b"}",
+    ]  # fmt: skip
+    for i, body in enumerate(broken):
+        asked = half(event("request", {"instances": []}, f"broken-{i}"))
+        stage(engine, [(replace(asked, body=body), Served("iris", "models:/iris/3"))])
+        send(engine, event("response", {"predictions": [1.0]}, f"broken-{i}"))
+    told = half(event("response", {}, "told"))
+    stage(
+        engine,
+        [(replace(told, body=b'{"outputs": [{"shape": ["a", "b"], "data": [1]}]}'), Served("iris", "models:/iris/3"))],
+    )
+    send(engine, event("request", {"instances": [[1.0, 2.0]]}, "told"), *call("good", [[1.0, 2.0]], [3.0]))
+    assert pair(engine).rows == 1
+    assert fates(engine)["stored"] + fates(engine).get("unreadable", 0) == 2 * len(broken) + 4
+    assert "waiting" not in fates(engine)
+    balanced(engine, tmp_path)
+
+
+def test_an_id_in_letters_that_no_header_holds_is_known_again(engine: Engine) -> None:
+    request, response = call("заказ-7", [[1.0, 2.0]], [3.0])
+    send(engine, request)
+    pair(engine, ALWAYS)
+    send(engine, response)
+    pair(engine, ALWAYS)
+    assert fates(engine) == {"incomplete": 1, "late": 1}
+
+
+def test_what_is_forgotten_is_in_no_letter_of_an_event(engine: Engine, tmp_path: Path) -> None:
+    for person in ("anna-1938", "bert-1940"):
+        sent = call(person[:4], [[1.0, 2.0]], [3.0])
+        send(engine, sent[1])
+        pair(engine, ALWAYS)
+        send(engine, event("request", {"instances": [[person, 2.0]]}, person[:4]))
+        pair(engine, ALWAYS)
+    assert fates(engine) == {"incomplete": 2, "late": 2}
+    keyed = traffic.signature([{"name": "who", "type": "string", "required": True}], OUTPUT)
+    with writing(engine) as connection:
+        ensure_model_version(connection, replace(IRIS, version="4", signature=keyed))
+    assert forget(engine, KeySubject("iris", "who", "anna-1938")).dead_letters == 1
+    with engine.connect() as connection:
+        assert len(connection.scalars(select(schema.dead_letter.c.id)).all()) == 1
     balanced(engine, tmp_path)
 
 

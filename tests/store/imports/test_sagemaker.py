@@ -96,3 +96,24 @@ def test_files_are_read_in_order_compressed_or_not(tmp_path: Path) -> None:
     assert found == ["event-1", "event-2", "event-3"]
     with pytest.raises(ConfigurationError, match="holds no file"):
         capture_files(tmp_path / "nothing")
+
+
+def test_a_line_that_no_id_can_be_made_of_or_whose_sides_are_none_is_unreadable() -> None:
+    lines = [_line(1, inferenceTime="1960-01-01T00:00:00Z"), _line(1, inferenceTime="0001-01-01T00:00:00+14:00"),
+             _line(1, "\u00e9", "BASE64")]  # fmt: skip
+    for line in lines:
+        with pytest.raises(UnreadableEvent):
+            captured_call(line, _NAMES)
+
+
+def test_a_compressed_file_that_broke_off_says_what_to_do(tmp_path: Path) -> None:
+    whole = gzip.compress(b"".join(_line(i) for i in range(2000)))
+    for name, content in (
+        ("cut", whole[: len(whole) // 2]),
+        ("none", b"no gzip"),
+        ("bad", whole[:40] + b"xxxx" + whole[44:]),
+    ):
+        file = tmp_path / f"{name}.jsonl.gz"
+        file.write_bytes(content)
+        with capture_lines(file) as (lines, _), pytest.raises(ConfigurationError, match="copy it again"):
+            list(lines)
