@@ -12,6 +12,8 @@ from driftline.store.errors import ConfigurationError
 from driftline.store.records import MICROSECONDS
 
 Window = tuple[int, int]  # start (inclusive) and end, microseconds since the epoch
+_MOST_TIMES = 200  # of a schedule that are looked at for its longest gap
+_FARTHEST = timedelta(days=36_500)
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _NUMBERED_DAYS = re.compile(r"(?:\*|([0-7])(?:-([0-7]))?)(?:/([1-7]))?")
 
@@ -49,15 +51,25 @@ def _named_days(part: str) -> str:
 
 
 def period(settings: ReportSettings) -> timedelta:
-    """Return the longest of the next gaps between two reports: a cron expression need not be even."""
-    return max(b - a for a, b in itertools.pairwise(_following(report_cron(settings), datetime.now(UTC), 8)))
+    """Return the longest of the next gaps between two reports: a cron expression need not be even.
+
+    Those of eight days are looked at, for a weekend may be the longest, and of eight reports at least.
+    """
+    cron, now = report_cron(settings), datetime.now(UTC)
+    times = _following(cron, now, 8)
+    while times[-1] < now + timedelta(days=8) and len(times) < _MOST_TIMES:
+        times += _following(cron, times[-1] + timedelta(seconds=1), 8)
+    return max(b - a for a, b in itertools.pairwise(times))
 
 
 def due_windows(settings: ReportSettings, now_us: int) -> list[Window]:
     """Return the windows that the newest scheduled times before now end, oldest first: ``catch_up`` and the newest."""
     cron, now = report_cron(settings), datetime.fromtimestamp(now_us / MICROSECONDS, UTC)
     wanted = settings.catch_up + 1
-    ends = _between(cron, now - (wanted + 1) * period(settings), now)[-wanted:]
+    back = min((wanted + 1) * period(settings), _FARTHEST)
+    while len(ends := _between(cron, now - back, now)) < wanted and back < _FARTHEST:
+        back = min(2 * back, _FARTHEST)
+    ends = ends[-wanted:]
     span = round(settings.window_seconds * MICROSECONDS)
     return [(end - span, end) for end in (round(at.timestamp()) * MICROSECONDS for at in ends)]
 

@@ -1,9 +1,9 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from report_rig import DAY_US, MONDAY, WEEK_US
 
-from driftline.monitor.report.windows import due_windows, is_covered, report_cron
+from driftline.monitor.report.windows import due_windows, is_covered, period, report_cron
 from driftline.monitor.settings import ReportSettings
 from driftline.store.errors import ConfigurationError
 from driftline.store.records import MICROSECONDS
@@ -58,3 +58,12 @@ def test_numbers_of_days_are_those_of_cron(numbers: str, names: str) -> None:
 def test_a_schedule_that_never_comes_or_is_none_is_refused_in_one_line(schedule: str) -> None:
     with pytest.raises(ConfigurationError, match="write for example `0 6 "):
         report_cron(ReportSettings(schedule=schedule))
+
+
+@pytest.mark.parametrize("catch_up", [0, 8])
+def test_a_schedule_of_working_hours_has_its_newest_windows_on_a_sunday_too(catch_up: int) -> None:
+    settings = ReportSettings(schedule="0 9-17 * * mon-fri", catch_up=catch_up)
+    sunday = MONDAY - DAY_US + 6 * 3600 * MICROSECONDS
+    ends = [datetime.fromtimestamp(end / MICROSECONDS, UTC) for _, end in due_windows(settings, sunday)]
+    assert [(end.strftime("%a"), end.hour) for end in ends] == [("Fri", hour) for hour in range(17 - catch_up, 18)]
+    assert period(settings) > timedelta(days=2)
