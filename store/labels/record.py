@@ -3,10 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import orjson
 
@@ -83,7 +84,7 @@ def read_record(record: Any, fields: Fields, now_us: int) -> Label | Refusal:
         key, by_key = _key(record, fields)
         row = None if by_key else _row(record.get(fields.row))
         event_at_us = _event_time(record.get(fields.event_time), now_us)
-    except (ValueError, OverflowError, TypeError):
+    except (ValueError, ArithmeticError, TypeError):
         return Refusal(Fate.MALFORMED, as_content(record))
     value = scalar(record.get(fields.label))
     if value is None:
@@ -119,8 +120,10 @@ def _key(record: Mapping[str, Any], fields: Fields) -> tuple[str, bool]:
     found, by_key = record.get(fields.request_id), False
     if _is_missing(found) and fields.key:
         found, by_key = record.get(fields.key), True
-    if isinstance(found, float) and found.is_integer():  # a column of whole numbers with gaps
+    if isinstance(found, float | Decimal) and found == found // 1:  # a column of whole numbers with gaps, or of NUMERIC
         found = int(found)
+    elif isinstance(found, UUID):
+        found = str(found)
     if isinstance(found, bool) or not isinstance(found, str | int):
         raise TypeError("no key")
     text = str(found)
@@ -132,7 +135,7 @@ def _key(record: Mapping[str, Any], fields: Fields) -> tuple[str, bool]:
 def _row(value: Any) -> int | None:
     if _is_missing(value):
         return None
-    row = int(value)
+    row = int(float(value))  # a CSV of a column with gaps says 1.0
     if isinstance(value, bool) or row != float(value) or not 0 <= row <= _LARGEST_ROW:
         raise ValueError("no row index")
     return row
@@ -144,14 +147,24 @@ def _event_time(value: Any, now_us: int) -> int:
         return now_us
     if isinstance(value, bool):
         raise TypeError("no time")
-    if isinstance(value, int | float | Decimal):
-        at_us = round(float(value) * MICROSECONDS)
-    else:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    moment = _moment(value) if isinstance(value, str) else value
+    if isinstance(moment, date) and not isinstance(moment, datetime):  # a day of a database
+        moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
+    if isinstance(moment, datetime):
         at_us = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * MICROSECONDS)
+    else:
+        at_us = round(float(moment) * MICROSECONDS)
     if not 0 <= at_us <= now_us + _FUTURE_US:
         raise ValueError("a time before 1970 or in the future")
     return at_us
+
+
+def _moment(text: str) -> datetime | float:
+    """Return what a text says: a time, or seconds, which a CSV has as text too."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return float(text)
 
 
 def _is_missing(value: Any) -> bool:

@@ -2,10 +2,14 @@
 
 import io
 import tracemalloc
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
 from driftline.store.labels.formats import LARGEST_DOCUMENT, LONGEST_LINE, READERS, UnreadableLabels
+from driftline.store.labels.record import Fate, Fields, Label, Refusal, read_record
 
 
 def read(kind: str, raw: bytes) -> list[object]:
@@ -65,3 +69,34 @@ def test_a_line_without_end_takes_no_memory() -> None:
     assert found[1:] == [{"label": 1}]
     assert str(found[0]).startswith("xxx")
     assert peak < 20 * LONGEST_LINE
+
+
+def test_a_csv_may_give_seconds_as_times_and_rows_as_decimals_and_other_words_are_malformed() -> None:
+    lines = ["request_id,row,label,event_time", "a,1.0,0,1790000000.5", "b,,1,1801121500", "c,1.5,0,", "d,nan,0,",
+             "e,0,0,soon", "f,0,0,inf", "g,0,0,2026-01-01T00:00:00Z", "h,-1,0,"]  # fmt: skip
+    records = [*read("csv", "\n".join(lines).encode()), {"request_id": "i", "label": 1, "event_time": date(2026, 1, 1)}]
+    found = [read_record(record, Fields(), 1_802_000_000 * 10**6) for record in records]
+    labels = {label.key: (label.row, label.event_at_us) for label in found if isinstance(label, Label)}
+    assert labels == {
+        "a": (1, 1_790_000_000_500_000), "b": (None, 1_801_121_500_000_000), "g": (0, 1_767_225_600_000_000),
+        "i": (None, 1_767_225_600_000_000),
+    }  # fmt: skip
+    assert [each.fate for each in found if isinstance(each, Refusal)] == [Fate.MALFORMED] * 5
+
+
+def test_keys_of_a_database_are_found_whatever_their_type() -> None:
+    keys = [
+        UUID(int=7),
+        Decimal(12),
+        Decimal("12.00"),
+        12.0,
+        Decimal("1.5"),
+        Decimal("NaN"),
+        Decimal("1E+400"),
+        float("inf"),
+        b"a",
+        True,
+    ]
+    found = [read_record({"request_id": key, "label": 1}, Fields(), 10**15) for key in keys]
+    assert [each.key for each in found if isinstance(each, Label)] == [str(UUID(int=7)), "12", "12", "12"]
+    assert [each.fate for each in found if isinstance(each, Refusal)] == [Fate.MALFORMED] * 6
