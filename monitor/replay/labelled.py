@@ -121,7 +121,10 @@ class _Scores:
     def _classes(self, answers: Mapping[str, Column]) -> list[str | None]:
         if self._task.prediction:
             return [class_name(cell) for cell in answers[self._task.prediction].tolist()]
-        if self._task.kind is TaskKind.BINARY:
+        is_binary, width = self._task.kind is TaskKind.BINARY, self._shares.shape[1]
+        if width != len(self._task.classes) and not (is_binary and width == 1):
+            return [None] * len(self._shares)  # another version may know other classes
+        if is_binary:
             return [self._task.classes[int(p >= self._task.threshold)] for p in self._shares[:, -1].tolist()]
         return [self._task.classes[i] for i in np.nan_to_num(self._shares, nan=-1.0).argmax(axis=1).tolist()]
 

@@ -80,3 +80,18 @@ def test_what_cannot_be_measured_says_why() -> None:
     words = np.array(["yes", "no"] * (ROWS // 2), dtype=object)
     assert "performance.positive_label" in str(measured(score, score, words)["reason"])
     assert labelled_performance("clf", [], {}, {}, [None, None], IDS[:2], PerformanceSettings()) is None
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_version_that_knows_other_classes_is_not_measured_and_ends_no_replay(classes: int) -> None:
+    pair = (PredictionColumn("output", "p", "out_p", ColumnType.JSON),) * 2
+    shares = np.random.default_rng(0).dirichlet(np.ones(4), 60)
+    own = shares[:, :classes] / shares[:, :classes].sum(axis=1, keepdims=True)
+    then, now = ([orjson.dumps(row).decode() for row in part.tolist()] for part in (own, shares))
+    labels = [str(i % classes) for i in range(60)]
+    told = (np.array(then, object), np.array(now, object))
+    found = labelled_performance(
+        "m", [pair], {"out_p": told[0]}, {"out_p": told[1]}, labels, IDS[:60], PerformanceSettings()
+    )
+    assert found is not None
+    assert (found["metrics"], found["reason"]) == ({}, "0 labelled rows, 10 are needed")
