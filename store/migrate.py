@@ -6,6 +6,7 @@ Invariants
   own in AUTOCOMMIT (it survives the commits of the upgrade and ends with the process); on SQLite a ``flock``; among
   the threads of one process a lock.
 - A database newer than this driftline is never touched.
+- Alembic is imported where something is to be upgraded only: it takes as long as all that most commands do.
 """
 
 import fcntl
@@ -15,27 +16,30 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from driftline import migrations
 from driftline.store.engine import unreachable, writing
 from driftline.store.errors import DriftlineError, SchemaMismatch
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 _ADVISORY_LOCK = 0x6472_6966_746C_0001
 _POLL_SECONDS = 0.05
+_FOLDER = Path(migrations.__file__).parent
 _ALEMBIC = Lock()  # Alembic keeps the migration that is under way in a module, for all threads of a process
 
 
-def config() -> Config:
+def config() -> "Config":
     """Return Alembic's configuration; it needs no file beside the package."""
+    from alembic.config import Config
+
     alembic = Config()
-    alembic.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    alembic.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     return alembic
 
 
@@ -51,6 +55,8 @@ def upgrade(engine: Engine) -> None:
     with _only_upgrader(engine), _ALEMBIC:
         if _is_at_head(engine):
             return
+        from alembic import command
+
         alembic = config()
         with writing(engine) as connection:
             alembic.attributes["connection"] = connection
@@ -62,7 +68,7 @@ def check(engine: Engine) -> None:
     if not _is_at_head(engine):
         raise SchemaMismatch(
             f"the store's schema is older than this driftline needs (found {_revision(engine) or 'none'}, "
-            f"needed {_history()[0]}): run `driftline store upgrade`"
+            f"needed {history()[-1]}): run `driftline store upgrade`"
         )
 
 
@@ -75,30 +81,33 @@ def prepare(engine: Engine) -> None:
 
 
 @cache
-def _history() -> tuple[str, ...]:
-    """Return the revisions that this driftline knows, the newest first."""
-    history = tuple(script.revision for script in ScriptDirectory.from_config(config()).walk_revisions())
-    if not history:
+def history() -> tuple[str, ...]:
+    """Return the revisions that this driftline knows, the oldest first: its migrations are a line, named by number."""
+    found = tuple(sorted(path.stem.partition("_")[0] for path in _FOLDER.glob("versions/[0-9]*_*.py")))
+    if not found:
         raise DriftlineError("this driftline has no migrations in its package: install it again")
-    return history
+    return found
 
 
 def _revision(engine: Engine) -> str | None:
     try:
         with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+            return found
     except DBAPIError as error:
         raise unreachable(engine, error) from error
 
 
 def _is_at_head(engine: Engine) -> bool:
-    revision, history = _revision(engine), _history()
-    if revision is not None and revision not in history:
+    revision, head = _revision(engine), history()[-1]
+    if revision is not None and revision not in history():
         raise SchemaMismatch(
-            f"the store's schema is newer than this driftline knows (found {revision}, known up to {history[0]}): "
+            f"the store's schema is newer than this driftline knows (found {revision}, known up to {head}): "
             "upgrade driftline (`pip install --upgrade driftline`)"
         )
-    return revision == history[0]
+    return revision == head
 
 
 @contextmanager

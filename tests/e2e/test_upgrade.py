@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import store_traffic as traffic
 from alembic import command
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, select, text
 from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.schema import CreateTable
@@ -34,7 +33,7 @@ from driftline.store.records import invocation_id_text
 from driftline.store.verify import verify
 
 pytestmark = pytest.mark.thorough
-HISTORY = [s.revision for s in ScriptDirectory.from_config(migrate.config()).walk_revisions()][::-1]
+HISTORY = migrate.history()
 LAST_US = traffic.START_US + 200 * 700_000
 
 

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
 from driftline.store import migrate
@@ -64,3 +65,8 @@ def test_a_store_from_the_future_is_refused_and_left_alone(engine: Engine) -> No
             refused(engine)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
+
+
+def test_the_files_are_the_line_of_migrations_that_alembic_reads() -> None:
+    walked = [script.revision for script in ScriptDirectory.from_config(migrate.config()).walk_revisions()]
+    assert migrate.history() == tuple(reversed(walked))
