@@ -27,6 +27,7 @@ from driftline.store.accounts import accounts
 from driftline.store.engine import writing
 from driftline.store.errors import ConfigurationError, DriftlineError
 from driftline.store.imports.letters import bodies_within
+from driftline.store.imports.loading import take_turn
 from driftline.store.labels.staging import KEY_TYPES
 from driftline.store.partitions import day_of
 from driftline.store.prediction_columns import ColumnType
@@ -127,6 +128,7 @@ def forget(engine: Engine, subject: Subject, *, dry_run: bool = False) -> Forgot
             if engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA secure_delete=ON")
             lock_loading(connection, alone=False)
+            take_turn(connection)  # else what an import has just read would come after what is forgotten
             _forget(connection, subject, found, now_us())
             if dry_run:
                 raise _DryRun

@@ -35,6 +35,13 @@ ACCOUNT = "0d1f7a3e-0000-5000-8000-696d706f7274"
 _MODEL = 0
 
 
+def take_turn(connection: Connection) -> None:
+    """Wait for the import that is under way, and let none begin, until the transaction ends."""
+    account = select(schema.spool.c.id).where(schema.spool.c.uuid == ACCOUNT)
+    t = schema.spool_position
+    connection.execute(select(t.c.spool_id).where(t.c.spool_id.in_(account)).with_for_update())
+
+
 class Unreadable(NamedTuple):
     """What was captured and cannot be read, and why."""
 

@@ -7,7 +7,7 @@ Invariants
 - A repeat adds no call: of a call with a time ever, of one without within a day. Which half comes first is the same.
 - An event whose other half did not come in time is a call without rows. Where the other half comes later, it lies in
   ``dead_letter`` with its bytes: what is stored is not written again.
-- Events whose model is not found wait on.
+- Events whose model is not found wait on, until retention takes them.
 """
 
 import base64

@@ -15,6 +15,7 @@ from driftline.store import schema
 from driftline.store.engine import writing
 from driftline.store.imports.events import EventHalf
 from driftline.store.imports.fates import Fate
+from driftline.store.imports.loading import take_turn
 from driftline.store.imports.settings import Served
 from driftline.store.records import now_us
 
@@ -137,6 +138,20 @@ def remove(connection: Connection, ids: Sequence[int]) -> None:
     t = schema.waiting_event
     for start in range(0, len(ids), _AT_ONCE):
         connection.execute(delete(t).where(t.c.id.in_(ids[start : start + _AT_ONCE])))
+
+
+def prune_waiting(engine: Engine, before_us: int) -> int:
+    """Take away the events that came before a time and wait still, and count them; return how many those were."""
+    t, pruned = schema.waiting_event, 0
+    while True:
+        with writing(engine) as connection:
+            take_turn(connection)
+            aged = select(t.c.id).where(t.c.received_at < before_us).limit(_AT_ONCE)
+            gone = connection.scalars(delete(t).where(t.c.id.in_(aged)).returning(t.c.service)).all()
+            count_fates(connection, Counter((service, Fate.PRUNED) for service in gone))
+        if not gone:
+            return pruned
+        pruned += len(gone)
 
 
 def _rows(connection: Connection, ids: Sequence[int]) -> list[Row[Any]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Engine, exists
 
 from driftline.store import schema
+from driftline.store.imports.waiting import prune_waiting
 from driftline.store.partitions import DAY_US, day_of
 from driftline.store.profile_levels import Kept
 from driftline.store.records import first_invocation_id
@@ -38,7 +39,8 @@ class PruneReport:
     Attributes:
         days: that went, oldest first.
         waiting: days that should have gone, whose tables other sessions use.
-        profiles, results: rows of these; results with reports, events, job runs and labels.
+        profiles, results: rows of these; results with reports, events, those of other servers that waited too long,
+            job runs and labels.
         bytes: that the store holds afterwards; None where the settings do not limit them.
         over: whether these are more than the settings allow, though nothing more may go.
     """
@@ -95,6 +97,8 @@ def prune(engine: Engine, settings: RetentionSettings, now_us: int) -> PruneRepo
         if day >= _cut(settings.keep_days, now_us) and not _is_over(engine, settings):
             break
         _take_day(engine, day, now_us, pace, report)
+    if settings.keep_days:
+        report.results += prune_waiting(engine, _cut(settings.keep_days, now_us) * DAY_US)
     _prune_profiles(engine, settings, now_us, pace, report)
     _prune_results(engine, settings, now_us, pace, report)
     release_pages(engine, pace)

@@ -11,7 +11,8 @@ class RetentionSettings:
     """The section ``[retention]``; 0 keeps for ever. By default nothing goes but the parts of what was rolled up.
 
     Attributes:
-        keep_days: invocations, their prediction rows, labels and dead letters; whole UTC days go. 0 keeps for ever.
+        keep_days: invocations, their prediction rows, labels, dead letters and events that wait; whole UTC days
+            go. 0 keeps for ever.
         keep_bytes: of the whole store; above it the oldest days of invocations and predictions go, never today. 0 is no
             limit.
         keep_profile_days: profiles, which drift over long windows is computed from; 0 keeps for ever.

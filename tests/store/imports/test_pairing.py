@@ -17,6 +17,7 @@ from driftline.store.accounts import accounts
 from driftline.store.engine import open_engine, writing
 from driftline.store.errors import DriftlineError
 from driftline.store.forget import KeySubject, RequestSubject, forget
+from driftline.store.imports.loading import ImportLoading
 from driftline.store.imports.pairing import EventReport, settle
 from driftline.store.imports.settings import ImportSettings, Served
 from driftline.store.imports.waiting import event_accounts, stage
@@ -26,6 +27,8 @@ from driftline.store.labels.settings import LabelSettings
 from driftline.store.loader.settings import LoaderSettings
 from driftline.store.prediction_tables import ensure_model_version
 from driftline.store.records import Arm, ModelIdentity, now_us
+from driftline.store.retention.prune import prune
+from driftline.store.retention.settings import RetentionSettings
 from driftline.store.verify import verify
 
 SETTINGS = ImportSettings(("iris=models:/iris/3",))
@@ -211,6 +214,29 @@ def test_events_of_a_model_that_is_not_found_wait_and_the_others_go_on(engine: E
     assert fates(engine) == {"stored": 2, "waiting": 1}
     with engine.connect() as connection:
         assert connection.scalars(select(schema.invocation.c.arm)).all() == [Arm.CANARY]
+
+
+def test_events_that_nobody_answers_for_go_with_the_days_that_retention_keeps(engine: Engine, tmp_path: Path) -> None:
+    send(engine, *call("a", [[1.0, 2.0]], [3.0]))
+    day_us, keep = 86_400_000_000, RetentionSettings(keep_days=2)
+    prune(engine, keep, now_us() + day_us)
+    assert fates(engine) == {"waiting": 2}
+    prune(engine, keep, now_us() + 4 * day_us)
+    prune(engine, keep, now_us() + 4 * day_us)
+    assert fates(engine) == {"pruned": 2}
+    balanced(engine, tmp_path)
+
+
+def test_what_is_forgotten_waits_for_the_import_that_has_read_it(engine: Engine) -> None:
+    loading = ImportLoading(engine, IRIS, LoaderSettings())
+    forgetting = threading.Thread(target=forget, args=(engine, RequestSubject("asked")))
+    with writing(engine) as connection:
+        loading.lock(connection)
+        forgetting.start()
+        forgetting.join(0.5)
+        assert forgetting.is_alive()
+    forgetting.join(10)
+    assert not forgetting.is_alive()
 
 
 def test_labels_name_the_call_by_the_events_id_and_the_forgotten_waits_no_more(engine: Engine, tmp_path: Path) -> None:
