@@ -41,9 +41,15 @@ def capture_lines(file: Path) -> Iterator[tuple[Iterator[bytes], IO[bytes]]]:
     """Open a file; yield its lines and the file whose position says how far they are.
 
     Raises:
-        ConfigurationError: it is broken off, or not compressed as its name says; its lines before that were given.
+        ConfigurationError: it cannot be opened, or is no whole gzip file; the lines before its break were given.
     """
-    with file.open("rb") as raw, gzip.open(raw) if file.suffix == ".gz" else nullcontext(raw) as plain:
+    try:
+        opened = file.open("rb")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file} cannot be read ({error.strerror}): correct the path or its owner, and type this again"
+        ) from error
+    with opened as raw, gzip.open(raw) if file.suffix == ".gz" else nullcontext(raw) as plain:
         yield _lines(file, plain), raw
 
 

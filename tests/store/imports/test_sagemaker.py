@@ -117,3 +117,5 @@ def test_a_compressed_file_that_broke_off_says_what_to_do(tmp_path: Path) -> Non
         file.write_bytes(content)
         with capture_lines(file) as (lines, _), pytest.raises(ConfigurationError, match="copy it again"):
             list(lines)
+    with pytest.raises(ConfigurationError, match="cannot be read"), capture_lines(tmp_path):
+        pass
