@@ -21,17 +21,16 @@ WITHOUT_PYARROW = "import sys; sys.modules['pyarrow'] = None; sys.modules['pyarr
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(sqlite_url: str, tmp_path: Path) -> Run:
     """Return a function that runs the command line on a store with an invocation of today and one nine days old."""
-    store_url = f"sqlite:///{tmp_path / 'driftline.sqlite'}"
-    engine = open_engine(store_url)
+    engine = open_engine(sqlite_url)
     body = {"dataframe_split": {"columns": ["age", "visits", "plan"], "data": [[1.0, 2, "gold"]]}}
     times = (now_us(), now_us() - 9 * DAY_US)
     traffic.fill(tmp_path / "spool", [traffic.invocation(body, {"predictions": [1]}, at_us=at) for at in times])
     Loader(engine, tmp_path / "spool", LoaderSettings()).load_once()
     engine.dispose()
     environ = {key: value for key, value in os.environ.items() if not key.startswith("DRIFTLINE_")}
-    environ |= {"DRIFTLINE_HOME": str(tmp_path), "DRIFTLINE_STORE": store_url}
+    environ |= {"DRIFTLINE_HOME": str(tmp_path), "DRIFTLINE_STORE": sqlite_url}
 
     def invoke(*arguments: str, before: str = "", stderr: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
         program = [sys.executable, "-c", f"{before}from driftline.cli.main import main; main()", "store", *arguments]

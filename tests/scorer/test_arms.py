@@ -177,7 +177,7 @@ def test_a_challenger_that_fails_or_ends_harms_nobody(scaled: ScaledModels, serv
         assert product(answer) == number
         recorded = 2 * number
         servers.wait_until(
-            lambda n=recorded: server.metric("driftline_scorer_tee_records_total", result="enqueued") == n, 20
+            lambda n=recorded: server.metric("driftline_scorer_tee_records_total", result="enqueued") == n, 60
         )
     assert server.metric("driftline_scorer_shadow_skipped_requests_total") == 0
     assert server.stop() == 0
