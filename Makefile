@@ -29,8 +29,8 @@ demo: setup
 test: setup servers
 	$(PYTEST) -n 2 --dist loadfile -m "not thorough and $(ORDINARY)"
 
-# What takes long and breaks seldom: processes that are killed at each of their steps, upgrades from every release,
-# environments that are built, the demo. CI runs it beside `make test`.
+# What takes long: processes that are killed at each of their steps, versions that are swapped, upgrades from every
+# release, environments that are built, fuzzed servers, the docs' commands, the demo. CI runs it beside `make test`.
 thorough: setup servers
 	$(PYTEST) -n 2 --dist loadfile -m "thorough and $(ORDINARY)"
 

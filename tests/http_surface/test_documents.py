@@ -14,6 +14,8 @@ from starlette.routing import Route
 from driftline.monitor.web import app
 from driftline.monitor.web.openapi import openapi
 
+pytestmark = pytest.mark.thorough
+
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "4")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 

@@ -19,6 +19,8 @@ from driftline.store.imports.waiting import event_accounts
 from driftline.store.records import invocation_id_text
 from driftline.store.verify import verify
 
+pytestmark = pytest.mark.thorough
+
 THREADS = 4
 LONG_SECONDS = float(os.environ.get("FUZZ_SECONDS", "600"))
 MOST_GROWTH = 160 << 20  # bytes, of all processes of a server together

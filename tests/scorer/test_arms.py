@@ -19,6 +19,8 @@ from driftline.store.engine import open_engine
 from driftline.store.errors import ConfigurationError
 from driftline.store.records import Arm, new_invocation_id, now_us
 
+pytestmark = pytest.mark.thorough
+
 POLL = ("--registry-poll-seconds", "0.2")
 Serve = Callable[..., DriftlineServer]
 on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

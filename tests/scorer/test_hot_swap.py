@@ -17,6 +17,8 @@ from driftline.store import schema
 from driftline.store.accounts import accounts
 from driftline.store.engine import open_engine
 
+pytestmark = pytest.mark.thorough
+
 POLL = ("--registry-poll-seconds", "0.2")
 SWAPS = "driftline_scorer_model_swaps_total"
 Serve = Callable[..., DriftlineServer]

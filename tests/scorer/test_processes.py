@@ -16,6 +16,8 @@ from scoring_servers import Answer, DriftlineServer, driftline_server
 from driftline.store.accounts import accounts
 from driftline.store.engine import open_engine
 
+pytestmark = pytest.mark.thorough
+
 GOOD = b'{"dataframe_records": [{"a": 1.0, "b": 2.0}]}'
 ACT = b'{"dataframe_records": [{"act": "%s"}]}'
 Start = Callable[..., DriftlineServer]

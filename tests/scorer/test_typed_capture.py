@@ -14,6 +14,8 @@ from driftline.store.spool.adoption import adopt_orphans, spools
 from driftline.store.spool.reader import SpoolReader
 from driftline.store.spool.record import Kind
 
+pytestmark = pytest.mark.thorough
+
 Start = Callable[..., DriftlineServer]
 BODIES = [
     {"dataframe_records": [{"a": 1.5, "b": -0.0}, {"a": 1e308, "b": 3}]},

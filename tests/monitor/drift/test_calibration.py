@@ -12,6 +12,8 @@ from driftline.monitor.drift.registry import score
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
 from driftline.store.profile.reference import Reference, build_reference
 
+pytestmark = pytest.mark.thorough
+
 Draw = Callable[[np.random.Generator, int], NDArray[Any]]
 
 DRAWS: dict[str, tuple[ColumnType, Draw]] = {
