@@ -36,9 +36,8 @@ def stage(engine: Engine, taken: Sequence[tuple[EventHalf, Served]], others: int
     at_us = now_us()
     with writing(engine) as connection:
         by_service: dict[str, list[dict[str, Any]]] = {}
-        for half, served in sorted(
-            taken, key=lambda each: each[0].key
-        ):  # in one order, so that no two wait for each other
+        # In one order, so that no two wait for each other.
+        for half, served in sorted(taken, key=lambda each: each[0].key):
             by_service.setdefault(served.service, []).append(_row(half, served, at_us))
         for service, rows in sorted(by_service.items()):
             for start in range(0, len(rows), _AT_ONCE):
@@ -104,12 +103,7 @@ def pairs(connection: Connection, model_uri: str, limit: int, most_bytes: int) -
         .order_by(request.c.id)
         .limit(limit)
     ).all()
-    ids, size = [], 0
-    for request_id, response_id, length in found:
-        ids += [request_id, response_id]
-        size += length
-        if size > most_bytes:
-            break
+    ids = _within(found, most_bytes)
     rows = {row.id: row for row in _rows(connection, ids)}
     return [(rows[ids[i]], rows[ids[i + 1]]) for i in range(0, len(ids), 2)]
 
@@ -124,13 +118,7 @@ def alone(connection: Connection, model_uri: str, before_us: int, limit: int, mo
         .order_by(one.c.id)
         .limit(limit)
     ).all()
-    ids, size = [], 0
-    for id_, length in found:
-        ids.append(id_)
-        size += length
-        if size > most_bytes:
-            break
-    return _rows(connection, ids)
+    return _rows(connection, _within(found, most_bytes))
 
 
 def remove(connection: Connection, ids: Sequence[int]) -> None:
@@ -152,6 +140,18 @@ def prune_waiting(engine: Engine, before_us: int) -> int:
         if not gone:
             return pruned
         pruned += len(gone)
+
+
+def _within(found: Sequence[Sequence[int]], most_bytes: int) -> list[int]:
+    """Return the ids of the first rows, each of ids and a length, until these have more bytes than that."""
+    ids: list[int] = []
+    size = 0
+    for *those, length in found:
+        ids += those
+        size += length
+        if size > most_bytes:
+            break
+    return ids
 
 
 def _rows(connection: Connection, ids: Sequence[int]) -> list[Row[Any]]:
