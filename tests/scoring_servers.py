@@ -123,7 +123,7 @@ class DriftlineServer(ScoringServer):
         )
 
     def family(self) -> list[int]:
-        """Return all processes below the parent."""
+        """Return all processes below the parent that have not ended."""
         return _descendants(self.process.pid)
 
     def workers(self) -> list[int]:
@@ -226,9 +226,18 @@ def _records(reader: SpoolReader) -> Iterator:
 
 def _children(pid: int) -> list[int]:
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+    return [child for child in children if _runs(child)]
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process has not ended: a killed one whose parent has not seen it yet has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _descendants(pid: int) -> list[int]:

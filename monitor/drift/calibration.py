@@ -7,7 +7,8 @@ continued beyond by ``ln(alpha) ~ -score**1.5``: between the tail of normal coun
 small windows (1). Between sizes ``score / sqrt(1/n + 1/N)`` is interpolated.
 
 What the reference happens to lack has a probability too: one row in N beyond each of its extremes (as far as its tails
-reach, continued), and for categories that of Good and Turing, the share of its rows whose category occurs once.
+reach, continued), and for categories that of Good and Turing, the share of its rows whose category occurs once. A reference
+of one value tells nothing of others: one row in N, in 10,000 at most, may be another.
 
 The promise holds for rows that are independent of each other. Daily cycles are not: see ``docs/statistics.md``.
 """
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline.monitor.drift.coarse_bins import FEW_VALUES as FEW_COARSE_VALUES
-from driftline.monitor.drift.registry import SHARE_STATISTICS, share_counts
+from driftline.monitor.drift.registry import SHARE_STATISTICS, compares_categories, share_counts
 from driftline.monitor.drift.shares import shares
 from driftline.monitor.drift.tails import continue_tail, exceeded
 from driftline.monitor.drift.tilted import tilted_pairs, weighted_exceeded
@@ -32,7 +33,7 @@ from driftline.store.profile.edges import LARGEST
 from driftline.store.profile.numeric import NumericCounts
 from driftline.store.profile.reference import Reference
 
-FORMAT = 3
+FORMAT = 4
 SIZES = (100, 400, 2000, 20_000)
 ALPHAS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 _SIMULATIONS = 4000
@@ -40,6 +41,7 @@ _MOST_CELLS = 1_000_000  # of one simulated table: columns of many categories ar
 _FEWEST_SIMULATIONS = 1000
 _SUPPORT = 128
 _TAIL_POWER = 1.5
+_STRANGERS = 1e-4  # of the rows at least, where the reference has one value only and tells nothing of them
 _PAIRS = 2500  # of samples whose rare differences are drawn often
 HEAVY_TAIL = 0.1  # fitted shape; from 0.25 the fourth moment is infinite, the fit errs by 0.1
 
@@ -206,7 +208,9 @@ class _Shares:
 def _shares(profiled: ProfiledColumn, reference: Reference) -> _Shares:
     counts = share_counts(profiled, reference.profile, reference.profile)
     once = np.count_nonzero(counts == 1) / counts.sum()
-    if profiled.categories is not None:
+    if np.count_nonzero(counts) == 1:
+        once = max(1 / counts.sum(), _STRANGERS)
+    if compares_categories(profiled, reference):
         return _Shares(counts, [-1], once if profiled.kind == "categorical" else 0.0)
     few = profiled.bins is not None and profiled.bins.distinct <= FEW_COARSE_VALUES
     return _Shares(counts, [0, -1], once / 2 if few else 1 / counts.sum())

@@ -1,7 +1,7 @@
 """Which statistic judges a column, and its score from two profiles.
 
 The default follows from the column's type and the reference alone and never changes with the size of a window:
-Wasserstein for numbers, Jensen-Shannon for categories and for numbers of at most ``FEW_VALUES`` values.
+Wasserstein for numbers, Jensen-Shannon for categories and for numbers, or lengths, of at most ``FEW_VALUES`` values.
 """
 
 from collections.abc import Callable
@@ -45,25 +45,25 @@ _COVERED = 0.5
 
 
 def judged_by_shares(profiled: ProfiledColumn, reference: Reference) -> bool:
-    """Whether a column is judged by the shares of its categories rather than by the distribution of its numbers.
+    """Whether a column is judged by shares, of its categories or of its few numbers, rather than by a distribution.
 
-    A text column is when its most frequent values make up half of the reference; else its length is judged.
+    A text column whose length is judged counts as one of numbers: lengths that are all equal have no scale in which a
+    distance could be told.
     """
-    if profiled.categories is None:
-        return profiled.bins is not None and profiled.bins.distinct <= FEW_VALUES
-    if profiled.bins is None:
-        return True
-    counts = reference.profile.categories(profiled.column.column_name)
-    return bool(counts.counts.sum() >= _COVERED * counts.value_rows)
+    few = profiled.bins is not None and profiled.bins.distinct <= FEW_VALUES
+    return few or compares_categories(profiled, reference)
 
 
 def compares_categories(profiled: ProfiledColumn, reference: Reference) -> bool:
-    """Whether a column's named categories are compared: not those of a text column that is judged by its length."""
-    return profiled.categories is not None and judged_by_shares(profiled, reference)
+    """Whether a column's named categories are compared: not those of a text column that is judged by its length.
+
+    A text column's are when they make up half of the reference.
+    """
+    return _names_most(profiled, reference.profile)
 
 
 def share_counts(profiled: ProfiledColumn, reference: Profile, profile: Profile) -> NDArray[np.int64]:
-    """Return rows per category with the unseen last, or per coarse bin of a numeric column.
+    """Return rows per category with the unseen last, or per coarse bin of numbers and of a text's length.
 
     Args:
         profiled: the column.
@@ -71,10 +71,17 @@ def share_counts(profiled: ProfiledColumn, reference: Profile, profile: Profile)
         profile: whose rows are counted: the window's, or the reference's again.
     """
     name = profiled.column.column_name
-    if profiled.categories is not None:
+    if _names_most(profiled, reference):
         counts = profile.categories(name)
         return np.append(counts.counts, counts.unseen)
     return coarse_counts(coarse_groups(reference.numeric(name)), profile.numeric(name).counts)
+
+
+def _names_most(profiled: ProfiledColumn, reference: Profile) -> bool:
+    if profiled.categories is None or profiled.bins is None:
+        return profiled.categories is not None
+    counts = reference.categories(profiled.column.column_name)
+    return bool(counts.counts.sum() >= _COVERED * counts.value_rows)
 
 
 def score(statistic: str, profiled: ProfiledColumn, reference: Profile, window: Profile) -> float:

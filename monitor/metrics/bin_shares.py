@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from driftline.monitor.drift.registry import judged_by_shares, share_counts
+from driftline.monitor.drift.registry import compares_categories, share_counts
 from driftline.store.errors import ProfileCorrupt, ReferenceCorrupt
 from driftline.store.profile.columns import ProfiledColumn
 from driftline.store.profile.profile import Profile
@@ -80,8 +80,7 @@ def bin_shares(profiled: ProfiledColumn, reference: Reference, window: Profile) 
         window: a profile on the reference's bins.
     """
     sides = (reference.profile, window)
-    by_category = profiled.categories is not None and judged_by_shares(profiled, reference)
-    if by_category:
+    if compares_categories(profiled, reference):
         names, counts = _categories(profiled, sides)
     else:
         names, counts = _numbers(profiled, sides)
@@ -104,8 +103,7 @@ def _categories(profiled: ProfiledColumn, sides: Sequence[Profile]) -> tuple[lis
 
 
 def _numbers(profiled: ProfiledColumn, sides: Sequence[Profile]) -> tuple[list[str], list[list[int]]]:
-    numeric = ProfiledColumn(profiled.column, profiled.kind, profiled.bins, None)  # of a text: its length
-    counted = [share_counts(numeric, sides[0], side).tolist() for side in sides]
+    counted = [share_counts(profiled, sides[0], side).tolist() for side in sides]
     for rows, side in zip(counted, sides, strict=True):
         counts = side.numeric(profiled.column.column_name)
         rows[0] += counts.minus_infinity

@@ -23,6 +23,8 @@ from driftline.store.records import Arm
 
 _ARMS = ("--canary", "models:/scaled@next=20%", "--shadow", "models:/scaled@challenger")
 _WORKERS = 2
+_FEWEST_KILLS = 2
+_PATIENCE_SECONDS = 90
 
 
 @dataclass
@@ -46,16 +48,17 @@ class Disturbance:
     _names: Iterator[str] = field(default_factory=lambda: itertools.cycle(("second", "first")))
 
     def last(self, seconds: float) -> None:
+        """Disturb for so long, and on a slow machine until ``_FEWEST_KILLS`` workers were replaced."""
         rng = random.Random(11)
         end = time.monotonic() + seconds
         next_promotion, next_kill = time.monotonic() + self.promote_every, time.monotonic() + self.kill_every
-        while time.monotonic() < end:
+        while (now := time.monotonic()) < end or (self.kills < _FEWEST_KILLS and now < end + _PATIENCE_SECONDS):
             if time.monotonic() >= next_promotion:
                 self.promote(rng.choice(self.aliases))
                 next_promotion += self.promote_every
             if time.monotonic() >= next_kill and len(workers := self.server.workers()) == _WORKERS:
                 self.dead_ports |= kill_with_connections(rng.choice(workers), self.server.port)
-                self.kills, next_kill = self.kills + 1, next_kill + self.kill_every
+                self.kills, next_kill = self.kills + 1, time.monotonic() + self.kill_every
             time.sleep(0.05)
 
     def promote(self, alias: str) -> None:
@@ -123,7 +126,7 @@ def test_a_soak_of_swaps_and_kills_gives_no_wrong_answer_and_balances(
 def _assert_answers(traffic: MixedTraffic, disturbance: Disturbance, log: str) -> None:
     assert traffic.wrong == []
     assert set(traffic.failed) <= disturbance.dead_ports, "only what a killed worker had under way may fail"
-    assert disturbance.kills >= 2
+    assert disturbance.kills >= _FEWEST_KILLS
     arms = [arm for _, arm in traffic.seen if arm != "kind"]
     assert arms.count("champion") >= 3, "versions that answered"
     assert "canary" not in disturbance.aliases or arms.count("canary") >= 3

@@ -17,7 +17,7 @@ from driftline.store.profile.reference import Reference, build_reference
 TYPES = {
     "age": ColumnType.DOUBLE, "visits": ColumnType.LONG, "plan": ColumnType.LONG, "region": ColumnType.STRING,
     "member": ColumnType.BOOLEAN, "note": ColumnType.STRING, "at": ColumnType.DATETIME, "photo": ColumnType.BINARY,
-    "empty": ColumnType.DOUBLE, "nothing": ColumnType.STRING, "same": ColumnType.DOUBLE,
+    "empty": ColumnType.DOUBLE, "nothing": ColumnType.STRING, "same": ColumnType.DOUBLE, "key": ColumnType.STRING,
 }  # fmt: skip
 COLUMNS = [
     *(PredictionColumn("input", name, name, type_) for name, type_ in TYPES.items()),
@@ -46,6 +46,7 @@ def rows_of(seed: int, rows: int) -> Data:
         "empty": np.full(rows, np.nan),
         "nothing": texts([None] * rows),
         "same": np.full(rows, 7.0),
+        "key": texts([f"{number:08d}" for number in rng.integers(0, 10**8, rows)]),
         "out_prediction": rng.beta(2, 3, rows),
     }
 
@@ -220,3 +221,17 @@ def test_a_text_that_is_judged_by_its_length_is_told_by_its_length(judge: Judge)
     assert found.reason.startswith("length mean rose from ")
     assert found.effect is not None
     assert found.effect > 0.5
+
+
+@pytest.mark.parametrize(("column", "other"), [("key", "a key of another kind"), ("same", 8.0)])
+def test_a_few_rows_that_leave_what_never_varied_are_no_drift_and_many_are(
+    judge: Judge, column: str, other: str | float
+) -> None:
+    for rows, strangers, verdict in (
+        (100, 1, Verdict.NO_DRIFT), (200, 1, Verdict.NO_DRIFT), (1502, 2, Verdict.NO_DRIFT), (20_000, 20, Verdict.NO_DRIFT),
+        (100, 12, Verdict.DRIFT), (1502, 45, Verdict.DRIFT), (20_000, 200, Verdict.DRIFT),
+    ):  # fmt: skip
+        data = rows_of(16, rows)
+        data[column][:strangers] = other
+        found = judge(data, rows)[column]
+        assert (found.verdict, found.statistic) == (verdict, "jensen_shannon"), (rows, strangers, found.reason)
