@@ -7,8 +7,8 @@ continued beyond by ``ln(alpha) ~ -score**1.5``: between the tail of normal coun
 small windows (1). Between sizes ``score / sqrt(1/n + 1/N)`` is interpolated.
 
 What the reference happens to lack has a probability too: one row in N beyond each of its extremes (as far as its tails
-reach, continued), and for categories that of Good and Turing, the share of its rows whose category occurs once. A reference
-of one value tells nothing of others: one row in N, in 10,000 at most, may be another.
+reach, continued), and for categories that of Good and Turing, the share of its rows whose category occurs once. A
+reference of one value tells nothing of others: one row in N, in 10,000 at most, may be another.
 
 The promise holds for rows that are independent of each other. Daily cycles are not: see ``docs/statistics.md``.
 """

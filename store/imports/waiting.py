@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, and_, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from driftline.store import schema
 from driftline.store.engine import writing
@@ -18,6 +17,7 @@ from driftline.store.imports.fates import Fate
 from driftline.store.imports.loading import take_turn
 from driftline.store.imports.settings import Served
 from driftline.store.records import now_us
+from driftline.store.upserts import add_counts, insert_into
 
 Counts = Mapping[tuple[str, Fate], int]  # by service
 _AT_ONCE = 500  # rows of one statement
@@ -49,13 +49,12 @@ def stage(engine: Engine, taken: Sequence[tuple[EventHalf, Served]], others: int
 
 def count_fates(connection: Connection, counts: Counts) -> None:
     """Add to the counts of all events ever."""
-    t = schema.event_count
-    new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    for (service, fate), events in sorted(counts.items()):
-        if events:
-            statement = new(t).values(service=service, fate=fate.value, events=events)
-            added = {"events": t.c.events + events}
-            connection.execute(statement.on_conflict_do_update(index_elements=["service", "fate"], set_=added))
+    rows = [
+        {"service": service, "fate": fate.value, "events": events}
+        for (service, fate), events in sorted(counts.items())
+        if events
+    ]
+    add_counts(connection, schema.event_count, rows, key=["service", "fate"], counted=["events"])
 
 
 def by_fate(counts: Counts) -> Counter[Fate]:
@@ -173,6 +172,5 @@ def _row(half: EventHalf, served: Served, at_us: int) -> dict[str, Any]:
 def _insert_new(connection: Connection, rows: list[dict[str, Any]]) -> int:
     """Insert the events that are not there; return how many those were."""
     t = schema.waiting_event
-    new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = new(t).values(rows).on_conflict_do_nothing(index_elements=["key", "side"]).returning(t.c.id)
-    return len(connection.execute(statement).all())
+    new = insert_into(connection, t).values(rows).on_conflict_do_nothing(index_elements=["key", "side"])
+    return len(connection.execute(new.returning(t.c.id)).all())

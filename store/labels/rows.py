@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 from sqlalchemy import Connection, func, insert, select, text
-from sqlalchemy.dialects import postgresql, sqlite
 
 from driftline.store import schema
 from driftline.store.labels import staging
 from driftline.store.labels.record import REJECTS, Fate, Label
 from driftline.store.labels.targets import Target
 from driftline.store.records import MICROSECONDS, now_us
+from driftline.store.upserts import add_counts
 
 REJECTED = frozenset(REJECTS)
 FIRST_TRY_US = 60 * MICROSECONDS  # a label waits so long before its request is looked for again
@@ -124,12 +124,11 @@ def write_rejects(connection: Connection, rejects: Sequence[Reject], at_us: int)
 
 def count_fates(connection: Connection, counts: Counter[tuple[str, Fate]], at_us: int) -> None:
     """Add to the counts that only grow."""
-    t = schema.label_count
-    new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    for (model, fate), count in counts.items():
-        statement = new(t).values(model_name=model, fate=fate.value, labels=count, counted_at=at_us)
-        added = {"labels": t.c.labels + count, "counted_at": at_us}
-        connection.execute(statement.on_conflict_do_update(index_elements=["model_name", "fate"], set_=added))
+    rows = [
+        {"model_name": model, "fate": fate.value, "labels": count, "counted_at": at_us}
+        for (model, fate), count in counts.items()
+    ]
+    add_counts(connection, schema.label_count, rows, key=["model_name", "fate"], counted=["labels"])
 
 
 def told(label: Label) -> str:

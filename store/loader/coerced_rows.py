@@ -3,11 +3,11 @@
 from collections import Counter
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
 
 from driftline.store import schema
 from driftline.store.loader.batch_rows import Prepared
 from driftline.store.profile_levels import HOUR, floor
+from driftline.store.upserts import add_counts
 
 _KEY = ("model_version_id", "arm", "hour_start", "writer", "column_name", "coercion")
 
@@ -23,15 +23,8 @@ def add_coerced(connection: Connection, model_version_id: int, writer: str, prep
         hour = floor(int(batch.received_at[position]), HOUR)
         for (column, coercion), cells in found.items():
             counted[int(batch.arm[position]), hour, column, coercion] += cells
-    if not counted:
-        return
-    t = schema.coerced_cells
-    new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     rows = [
         dict(zip(_KEY, (model_version_id, arm, hour, writer, column, coercion), strict=True)) | {"cells": cells}
         for (arm, hour, column, coercion), cells in sorted(counted.items())
     ]
-    query = new(t)
-    connection.execute(
-        query.on_conflict_do_update(index_elements=_KEY, set_={"cells": t.c.cells + query.excluded.cells}), rows
-    )
+    add_counts(connection, schema.coerced_cells, rows, key=_KEY, counted=["cells"])

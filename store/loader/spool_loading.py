@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from driftline.store import partitions, schema
 from driftline.store.engine import writing
@@ -32,6 +31,7 @@ from driftline.store.records import now_us
 from driftline.store.spool.layout import Meta
 from driftline.store.spool.reader import Batch, Position, SpoolReader
 from driftline.store.spool.record import Record
+from driftline.store.upserts import insert_into
 
 _log = logging.getLogger(__name__)
 
@@ -215,13 +215,12 @@ def _uncollected() -> Iterator[None]:
 
 def ensure_spool(connection: Connection, meta: Meta) -> int:
     """Return the spool's key; two loaders may meet here, one of them makes the rows."""
-    new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     t = schema.spool
     values = {"uuid": meta.uuid, "host": meta.host, "pid": meta.pid, "started_at": meta.started_at_us}
-    connection.execute(new(t).values(**values).on_conflict_do_nothing())
+    connection.execute(insert_into(connection, t).values(**values).on_conflict_do_nothing())
     key = connection.execute(select(t.c.id).where(t.c.uuid == meta.uuid)).scalar_one()
     zeros = {"segment": 0, "offset": 0, "seq": 0, "stored": 0, "dropped": 0, "quarantined": 0}
-    position = new(schema.spool_position).values(spool_id=key, updated_at=now_us(), **zeros)
+    position = insert_into(connection, schema.spool_position).values(spool_id=key, updated_at=now_us(), **zeros)
     connection.execute(position.on_conflict_do_nothing())
     return int(key)
 

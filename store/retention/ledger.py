@@ -10,10 +10,10 @@ Invariants
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from driftline.store import schema
 from driftline.store.partitions import DAY_US
+from driftline.store.upserts import add_counts
 
 
 @dataclass(slots=True)
@@ -38,14 +38,9 @@ def count_pruned(connection: Connection, day: int, pruned: Pruned, at_us: int) -
     """Add to a day's counts; nothing is written where nothing was taken."""
     if not pruned:
         return
-    t = schema.pruned_day
-    new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     counts = {"invocations": pruned.invocations, "row_count": pruned.rows, "dead_letters": pruned.dead_letters}
-    statement = new(t).values(day_start=day * DAY_US, pruned_at=at_us, **counts)
-    added = {name: t.c[name] + count for name, count in counts.items()}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["day_start"], set_={**added, "pruned_at": at_us})
-    )
+    row = {"day_start": day * DAY_US, "pruned_at": at_us} | counts
+    add_counts(connection, schema.pruned_day, [row], key=["day_start"], counted=counts)
 
 
 def pruned_so_far(connection: Connection) -> Pruned:
@@ -68,16 +63,9 @@ def count_forgotten(
     connection: Connection, day: int, model_version_id: int, rows: int, dead_letters: int, at_us: int
 ) -> None:
     """Add to what was forgotten of a day and a model version; dead letters are of version 0."""
-    t = schema.forgotten_day
-    new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     counts = {"row_count": rows, "dead_letters": dead_letters}
-    key = {"day_start": day * DAY_US, "model_version_id": model_version_id}
-    added = {name: t.c[name] + count for name, count in counts.items()}
-    connection.execute(
-        new(t)
-        .values(**key, **counts, forgotten_at=at_us)
-        .on_conflict_do_update(index_elements=list(key), set_={**added, "forgotten_at": at_us})
-    )
+    row = {"day_start": day * DAY_US, "model_version_id": model_version_id, "forgotten_at": at_us} | counts
+    add_counts(connection, schema.forgotten_day, [row], key=["day_start", "model_version_id"], counted=counts)
 
 
 def forgotten_letters(connection: Connection) -> int:
