@@ -29,8 +29,9 @@ demo: setup
 test: setup servers
 	$(PYTEST) -n 2 --dist loadfile -m "not thorough and $(ORDINARY)"
 
-# What takes long: processes that are killed at each of their steps, versions that are swapped, upgrades from every
-# release, environments that are built, fuzzed servers, the docs' commands, the demo. CI runs it beside `make test`.
+# What takes long: servers in each of their configurations, processes that are killed at each of their steps, versions
+# that are swapped, upgrades from every release, environments that are built, fuzzed servers, pages in a browser, the
+# docs' commands, the demo. CI runs it after `make test`.
 thorough: setup servers
 	$(PYTEST) -n 2 --dist loadfile -m "thorough and $(ORDINARY)"
 

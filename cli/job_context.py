@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from driftline.cli.open_store import closed_with_command
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.multivariate.settings import MultivariateSettings
@@ -58,7 +59,7 @@ def open_context(
     if not create:
         require_file(base.store_url)
     make_home(base.home)
-    engine = open_engine(base.store_url)
+    engine = closed_with_command(open_engine(base.store_url))
     prepare(engine)
     return JobContext(
         engine=engine,

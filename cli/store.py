@@ -8,7 +8,7 @@ import click
 from driftline.cli.base_options import base_options
 from driftline.cli.export import export
 from driftline.cli.forget import forget
-from driftline.cli.open_store import open_store
+from driftline.cli.open_store import closed_with_command, open_store
 from driftline.cli.progress import counted
 from driftline.cli.prune import prune
 from driftline.cli.status import status
@@ -38,7 +38,7 @@ def upgrade(base: BaseSettings) -> None:
     """Bring the database to this driftline's schema."""
     if not base.store:
         make_home(base.home)
-    engine = open_engine(base.store_url)
+    engine = closed_with_command(open_engine(base.store_url))
     migrate.upgrade(engine)
     click.echo(f"the store {engine.url.render_as_string(hide_password=True)} is ready")
 

@@ -25,6 +25,8 @@ from driftline.store import schema
 from driftline.store.errors import DriftlineError
 from driftline.store.records import now_us
 
+pytestmark = pytest.mark.thorough
+
 Run = Callable[..., Result]
 JOBS = ["reference", "drift", "quality", "multivariate", "performance", "report", "labels", "rollup", "retention"]
 

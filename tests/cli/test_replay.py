@@ -14,6 +14,8 @@ from sklearn.linear_model import LinearRegression
 from driftline.cli.main import root
 from driftline.monitor.jobs.job import JobContext
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def run(sqlite_context: JobContext, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:

@@ -27,6 +27,8 @@ from driftline.store import migrate, schema
 from driftline.store.engine import open_engine, writing
 from driftline.store.errors import LeadershipLost
 
+pytestmark = pytest.mark.thorough
+
 TAKEOVER_SECONDS = 15
 DRIFTED = 'driftline_monitor_drift_detected{model_name="tiny",model_version="1",scope="dataset"} 1.0'
 

@@ -13,6 +13,8 @@ from scoring_servers import JSON, DriftlineServer
 from driftline.scorer.body_limit import LimitedBody
 from driftline.store.records import Invocation
 
+pytestmark = pytest.mark.thorough
+
 GOOD = b'{"dataframe_records": [{"a": 1.0, "b": 2.0}]}'
 REJECTED = "driftline_scorer_rejected_requests_total"
 

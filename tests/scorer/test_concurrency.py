@@ -15,6 +15,8 @@ import rowwise
 import servers
 from scoring_servers import JSON, OUR_HEADERS, Answer, DriftlineServer, driftline_server
 
+pytestmark = pytest.mark.thorough
+
 _BY_MLFLOW = {"content-type": "text/csv"}
 _SLEEPING_ROW = b"x,act\n1.0,sleep\n"
 

@@ -19,6 +19,8 @@ from driftline.scorer.door import Door
 from driftline.scorer.rate_limit import RateLimit
 from driftline.store.bearer_tokens import BearerTokens
 
+pytestmark = pytest.mark.thorough
+
 GOOD = b'{"dataframe_records": [{"a": 1.0, "b": 2.0}]}'
 REJECTED = "driftline_scorer_rejected_requests_total"
 

@@ -16,6 +16,8 @@ from serve_rig import loader_of, serving
 
 from driftline.store.metric_catalogue import catalogue_mismatches
 
+pytestmark = pytest.mark.thorough
+
 Pairs = dict[str, tuple[ScoringServer, DriftlineServer]]
 GOOD = b'{"dataframe_records": [{"a": 1.0, "b": 2.0}, {"a": 2.0, "b": 1.0}]}'
 

@@ -10,6 +10,8 @@ import pytest
 from scoring_servers import DriftlineServer, ScoringServer, driftline_server
 from servers import free_port
 
+pytestmark = pytest.mark.thorough
+
 Pairs = dict[str, tuple[ScoringServer, DriftlineServer]]
 
 

@@ -21,6 +21,8 @@ from driftline.store import schema
 from driftline.store.engine import open_engine
 from driftline.store.records import Arm
 
+pytestmark = pytest.mark.thorough
+
 _ARMS = ("--canary", "models:/scaled@next=20%", "--shadow", "models:/scaled@challenger")
 _WORKERS = 2
 _FEWEST_KILLS = 2

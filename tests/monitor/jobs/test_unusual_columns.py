@@ -26,6 +26,8 @@ from driftline.store.records import Arm, Invocation, ModelIdentity, new_invocati
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
 
+pytestmark = pytest.mark.thorough
+
 COLUMNS = {
     "inputs": json.dumps([
         {"name": "note", "type": "string", "required": True}, {"name": "blob", "type": "binary", "required": True},

@@ -11,6 +11,8 @@ from driftline.monitor.metrics.collector import MonitorCollector, exposition
 from driftline.monitor.status import StatusReader
 from driftline.store.metric_catalogue import catalogue_mismatches
 
+pytestmark = pytest.mark.thorough
+
 
 def others(labels: dict[str, str]) -> list[str]:
     """Return the values of the labels that name no model, in the order of their names."""

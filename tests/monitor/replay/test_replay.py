@@ -26,6 +26,8 @@ from driftline.store.errors import ModelNotFound
 from driftline.store.records import Arm, ModelIdentity, now_us
 from driftline.store.redaction import Redaction
 
+pytestmark = pytest.mark.thorough
+
 TRAINING = rows(3_000, seed=1)
 HOUR_US = 3_600_000_000
 NO_CHECK = ReplayOptions((0, 0), check=False)

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import orjson
+import pytest
 from monitor_rig import TinyModel, at, rows, save_reference, send
 from report_rig import without_sample
 from sqlalchemy import insert, select
@@ -17,6 +18,8 @@ from driftline.store import schema
 from driftline.store.profile_levels import HOUR_US
 from driftline.store.records import Arm, now_us
 from driftline.store.segments.settings import SegmentSettings
+
+pytestmark = pytest.mark.thorough
 
 
 def label_all(context: JobContext, version: WatchedVersion) -> None:

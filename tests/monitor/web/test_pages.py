@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from seeded_store import SeededModel
 from site_rig import HOSTILE, Serve, Site
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 PATHS = (
     "/",
     "/models/fraud%2Fcards",

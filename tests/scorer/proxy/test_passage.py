@@ -15,6 +15,8 @@ from scoring_servers import JSON, DriftlineServer, running
 
 from driftline.store.records import Invocation
 
+pytestmark = pytest.mark.thorough
+
 KEPT_BYTES = 1000
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 19\r\nContent-Type: application/json\r\n\r\n" + b'{"predictions": [1]'
 
