@@ -152,6 +152,7 @@ def _document(
 
 def _table(arm: int, found: "Realised | None", estimated: "Sequence[JudgedMetric]") -> str:
     from driftline.monitor.performance.metric import METRICS
+    from driftline.monitor.performance.unusable import said_of_unusable
     from driftline.store.records import Arm
 
     realised = {each.metric: each for each in (found.metrics if found else ())}
@@ -170,7 +171,8 @@ def _table(arm: int, found: "Realised | None", estimated: "Sequence[JudgedMetric
         rows.append([*cells, *limits, f"{told.labelled_rows}/{told.window_rows}", _verdict(each, guess)])
     lines = aligned(rows, left=1) if len(rows) > 1 else []
     said = _coverage(found.coverage) if found else f"no labels yet: {_POST}"
-    return "\n".join([f"{Arm(arm).name.lower()}: {said}", *lines])
+    unusable = said_of_unusable(found.coverage.unusable) if found else ""
+    return "\n".join([f"{Arm(arm).name.lower()}: {said}", *([unusable] if unusable else []), *lines])
 
 
 def _value(judged: "JudgedMetric | None") -> tuple[str, str]:

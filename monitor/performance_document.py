@@ -5,6 +5,7 @@ from typing import Any
 
 from driftline.monitor.judge import iso
 from driftline.monitor.performance.coverage import LabelCoverage
+from driftline.monitor.performance.unusable import said_of_unusable
 from driftline.monitor.performance.verdict import JudgedMetric
 
 
@@ -39,4 +40,9 @@ def coverage_document(found: LabelCoverage | None) -> dict[str, Any] | None:
         "share": found.share,
         "delay_seconds": {name: {"median": median, "p95": p95} for name, (median, p95) in delays.items()},
         "last_event_at": iso(found.last_event_us),
+        "unusable": {
+            "rows": sum(found.unusable.values()),
+            "by_reason": dict(found.unusable),
+            "said": said_of_unusable(found.unusable),
+        },
     }

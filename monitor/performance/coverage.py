@@ -1,6 +1,7 @@
 """How many of the predictions whose labels are due have one, and how long labels take."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
@@ -21,6 +22,7 @@ class LabelCoverage:
             all labelled rows of the widest window; None without any.
         arrival_delay: the same until the label came.
         last_event_us: when the newest label became true.
+        unusable: labelled rows of the widest window that do not count in performance, by reason (``unusable``).
     """
 
     window: tuple[int, int]
@@ -29,6 +31,7 @@ class LabelCoverage:
     event_delay: tuple[float | None, float | None]
     arrival_delay: tuple[float | None, float | None]
     last_event_us: int
+    unusable: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def share(self) -> float | None:

@@ -195,6 +195,7 @@ def _coverage(
         event_delay=(quantile(total.event_delays, 0.5), quantile(total.event_delays, 0.95)),
         arrival_delay=(quantile(total.arrival_delays, 0.5), quantile(total.arrival_delays, 0.95)),
         last_event_us=performance_rows.last_event(connection, version.id, arm) or 0,
+        unusable={} if total.sums is None else dict(total.sums.unusable),
     )
 
 

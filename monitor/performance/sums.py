@@ -11,11 +11,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from driftline.monitor.performance.classes import class_name
 from driftline.monitor.performance.score_bins import score_bins, score_edges
 from driftline.monitor.performance.task import Task, TaskKind, probability_matrix
+from driftline.monitor.performance.unusable import (
+    LABEL_CLASS,
+    LABEL_NUMBER,
+    PREDICTION_CLASS,
+    PREDICTION_MISSING,
+    PREDICTION_NUMBER,
+    PROBABILITIES,
+    count_reasons,
+    reasons_from_json,
+)
 
 HOUR_SAMPLE_ROWS = 128
 _LARGEST = 1e70  # of a number: intervals take fourth powers, whose sums have to stay finite
@@ -78,14 +89,14 @@ class ClassSums:
         confusion: rows by label and prediction, by name.
         cells: None where the task has no probabilities.
         loss, loss_squares: sums of the log loss of the rows and of its square, natural logarithm.
-        unusable: labelled rows that do not count: no answer, a class that the task does not have, no probability.
+        unusable: labelled rows that do not count, by reason (``unusable``).
     """
 
     confusion: Counter[tuple[str, str]] = field(default_factory=Counter)
     cells: ScoreCells | None = None
     loss: float = 0.0
     loss_squares: float = 0.0
-    unusable: int = 0
+    unusable: Counter[str] = field(default_factory=Counter)
 
     @property
     def rows(self) -> int:
@@ -100,7 +111,7 @@ class ClassSums:
             self.cells.add(other.cells)
         self.loss += other.loss
         self.loss_squares += other.loss_squares
-        self.unusable += other.unusable
+        self.unusable.update(other.unusable)
 
     def to_json(self) -> dict[str, Any]:
         """Return the sums as JSON values."""
@@ -117,7 +128,7 @@ class ClassSums:
         confusion = Counter({(truth, predicted): rows for truth, predicted, rows in found["confusion"]})
         cells = None if found["cells"] is None else ScoreCells.from_json(found["cells"])
         loss, squares = map(float, found["loss"])
-        return cls(confusion, cells, loss, squares, int(found["unusable"]))
+        return cls(confusion, cells, loss, squares, reasons_from_json(found["unusable"]))
 
 
 @dataclass
@@ -130,7 +141,7 @@ class NumberSums:
         mean, spread: of the labels: the mean, and the sum of the squared distances from it.
         sample: label, prediction and how many rows each stands for, shape (3, at most 128 an hour), see
             ``bounded_sample``.
-        unusable: labelled rows that do not count: no number, or beyond 1e70.
+        unusable: labelled rows that do not count, by reason (``unusable``).
     """
 
     rows: int = 0
@@ -140,7 +151,7 @@ class NumberSums:
     mean: float = 0.0
     spread: float = 0.0
     sample: NDArray[np.float64] = field(default_factory=lambda: np.empty((3, 0)))
-    unusable: int = 0
+    unusable: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "NumberSums") -> None:
         """Add the sums of other rows. Means and spreads: Chan, Golub and LeVeque (1983)."""
@@ -154,7 +165,7 @@ class NumberSums:
         self.error += other.error
         self.square += other.square
         self.sample = np.concatenate([self.sample, other.sample], axis=1)
-        self.unusable += other.unusable
+        self.unusable.update(other.unusable)
 
     def to_json(self) -> dict[str, Any]:
         """Return the sums as JSON values."""
@@ -166,7 +177,7 @@ class NumberSums:
         """Return what ``to_json`` gave."""
         rows, absolute, error, square, mean, spread, unusable = found["sums"]
         sample = np.array(found["sample"], dtype=np.float64).reshape(3, -1)
-        return cls(rows, absolute, error, square, mean, spread, sample, unusable)
+        return cls(rows, absolute, error, square, mean, spread, sample, reasons_from_json(unusable))
 
 
 Sums = ClassSums | NumberSums
@@ -204,11 +215,13 @@ def sums_of(
 def _number_sums(answers: NDArray[Any], labels: Sequence[Any], seed: int, sample_rows: int) -> NumberSums:
     truth, predicted = _as_numbers(labels), _as_numbers(answers.tolist())
     there = np.array([label is not None for label in labels], dtype=bool)
-    counts = (np.abs(truth) <= _LARGEST) & (np.abs(predicted) <= _LARGEST)  # and neither is NaN
-    truth, predicted = truth[counts], predicted[counts]
+    has_truth, has_answer = np.abs(truth) <= _LARGEST, np.abs(predicted) <= _LARGEST  # and is not NaN
+    reasons = {LABEL_NUMBER: ~has_truth, PREDICTION_MISSING: pd.isna(answers), PREDICTION_NUMBER: ~has_answer}
+    unusable = count_reasons({reason: there & holds for reason, holds in reasons.items()})
+    truth, predicted = truth[has_truth & has_answer], predicted[has_truth & has_answer]
     rows = truth.size
     if not rows:
-        return NumberSums(unusable=int(there.sum()))
+        return NumberSums(unusable=unusable)
     errors = predicted - truth
     sample = bounded_sample(np.stack([truth, predicted, np.ones(rows)]), sample_rows, np.random.default_rng(seed))
     mean = float(truth.mean())
@@ -220,7 +233,7 @@ def _number_sums(answers: NDArray[Any], labels: Sequence[Any], seed: int, sample
         mean=mean,
         spread=float(((truth - mean) ** 2).sum()),
         sample=sample,
-        unusable=int(there.sum()) - rows,
+        unusable=unusable,
     )
 
 
@@ -250,17 +263,23 @@ def _class_sums(task: Task, answers: Mapping[str, NDArray[Any]], labels: Sequenc
     truth = [class_name(label) for label in labels]
     known = set(task.classes)
     is_open = task.kind is TaskKind.MULTICLASS and not task.probabilities  # a class may be new
-    counts = np.array([name is not None and (is_open or name in known) for name in truth], dtype=bool)
-    labelled = sum(name is not None for name in truth)
+
+    def of_task(names: Sequence[str | None]) -> NDArray[np.bool_]:
+        return np.array([name is not None and (is_open or name in known) for name in names], dtype=bool)
+
+    labelled = np.array([name is not None for name in truth], dtype=bool)
     matrix = probability_matrix([answers[name] for name in task.probabilities])
-    if task.probabilities:
-        counts &= np.isfinite(matrix).all(axis=1) & (matrix >= 0).all(axis=1) & (matrix <= 1).all(axis=1)
-        if task.kind is TaskKind.MULTICLASS or matrix.shape[1] == 2:
-            counts &= matrix.shape[1] == len(task.classes)
+    scored = _scored(task, matrix, len(truth))
     predicted = _predicted(task, answers, matrix, len(truth))
-    counts &= np.array([name is not None and (is_open or name in known) for name in predicted], dtype=bool)
-    rows = np.flatnonzero(counts).tolist()
-    sums = ClassSums(unusable=labelled - len(rows))
+    answered = np.array([name is not None for name in predicted], dtype=bool)
+    reasons = {
+        LABEL_CLASS: ~of_task(truth),
+        PROBABILITIES: ~scored,
+        PREDICTION_MISSING: ~answered,
+        PREDICTION_CLASS: ~of_task(predicted),
+    }
+    rows = np.flatnonzero(labelled & ~np.any(list(reasons.values()), axis=0)).tolist()
+    sums = ClassSums(unusable=count_reasons({reason: labelled & holds for reason, holds in reasons.items()}))
     sums.confusion.update((str(truth[i]), str(predicted[i])) for i in rows)
     if not task.probabilities or not rows:
         return sums
@@ -276,6 +295,16 @@ def _class_sums(task: Task, answers: Mapping[str, NDArray[Any]], labels: Sequenc
     sums.cells = ScoreCells.of(scores, came_true)
     sums.loss, sums.loss_squares = float(losses.sum()), float((losses**2).sum())
     return sums
+
+
+def _scored(task: Task, matrix: NDArray[np.float64], rows: int) -> NDArray[np.bool_]:
+    """Return which rows have the probabilities that the task has, shape (rows,)."""
+    if not task.probabilities:
+        return np.ones(rows, dtype=bool)
+    width = matrix.shape[1]
+    if not width or ((task.kind is TaskKind.MULTICLASS or width == 2) and width != len(task.classes)):
+        return np.zeros(rows, dtype=bool)
+    return np.array((np.isfinite(matrix) & (matrix >= 0) & (matrix <= 1)).all(axis=1), dtype=bool)
 
 
 def _predicted(

@@ -190,7 +190,7 @@ def save_coverage(
         window_end=found.window[1], window_rows=found.window_rows, labelled_rows=found.labelled_rows,
         event_delay_median_seconds=found.event_delay[0], event_delay_p95_seconds=found.event_delay[1],
         arrival_delay_median_seconds=found.arrival_delay[0], arrival_delay_p95_seconds=found.arrival_delay[1],
-        last_event_at=found.last_event_us, computed_at=at_us,
+        last_event_at=found.last_event_us, unusable=orjson.dumps(found.unusable).decode(), computed_at=at_us,
     ))  # fmt: skip
 
 
@@ -210,4 +210,5 @@ def newest_coverage(connection: Connection, model_version_id: int, arm: int) -> 
         event_delay=(row.event_delay_median_seconds, row.event_delay_p95_seconds),
         arrival_delay=(row.arrival_delay_median_seconds, row.arrival_delay_p95_seconds),
         last_event_us=row.last_event_at,
+        unusable={} if row.unusable is None else orjson.loads(row.unusable),
     )

@@ -295,6 +295,7 @@ label_coverage = Table(
     Column("arrival_delay_p95_seconds", Double),
     Column("last_event_at", Timestamp, nullable=False),
     Column("computed_at", Timestamp, nullable=False),
+    Column("unusable", Text),  # JSON: labelled rows that do not count in performance, by reason
     Index(None, "model_version_id", "computed_at"),
     Index(None, "job_run_id"),
 )

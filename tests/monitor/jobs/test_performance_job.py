@@ -242,7 +242,12 @@ def test_a_class_that_the_first_labels_did_not_show_is_learned_and_one_that_is_n
     label(context, places[1:2], answers[1:2], NOW - HOUR_US)
     performance_job.run(at(context, NOW))
     label(context, places, [stray, *answers[1:]], NOW - HOUR_US)
-    performance_job.run(at(context, NOW))
+    said = str(performance_job.run(at(context, NOW)))
+    assert ("149 labelled rows and 1 unusable" in said) == bool(stray)
+    with context.engine.connect() as connection:
+        coverage = newest_coverage(connection, 1, Arm.CHAMPION)
+    assert coverage is not None
+    assert coverage.unusable == ({"label_class": 1} if stray else {})
     found = results(context)
     assert found["accuracy"].found is not None
     assert found[recall].found is not None

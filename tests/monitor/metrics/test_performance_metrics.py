@@ -28,7 +28,7 @@ def test_page_and_command_line_say_what_scikit_learn_says_of_the_rows(
     predicted, truth = frame["x"].to_numpy() * 2, frame["x"].to_numpy() * 2 + rng.normal(size=300)
     at_us = now_us() - 30 * HOUR_US
     places = answer(context, identity("price", ["x"], tensor(-1)), frame, predicted, at_us)
-    label(context, places[:200], truth[:200], at_us + 2 * HOUR_US)
+    label(context, places[:203], [*truth[:200], *[1e200] * 3], at_us + 2 * HOUR_US)
     performance_job.run(context)
 
     status = StatusReader(context)
@@ -44,7 +44,7 @@ def test_page_and_command_line_say_what_scikit_learn_says_of_the_rows(
     assert found["performance_score", "r2"] == pytest.approx(r2_score(truth[:200], predicted[:200]))
     assert found["performance_low", "mae"] < found["performance_score", "mae"] < found["performance_high", "mae"]
     assert ("performance_breached", "mae") not in found  # there is no reference
-    assert found["label_coverage_ratio", ""] == pytest.approx(2 / 3)
+    assert found["label_coverage_ratio", ""] == pytest.approx(203 / 300)
     assert found["labels_last_event_timestamp_seconds", ""] == pytest.approx((at_us + 2 * HOUR_US) / 1e6)
     assert found["label_delay_seconds", "event"] == pytest.approx(7200, rel=0.06)
 
@@ -53,7 +53,9 @@ def test_page_and_command_line_say_what_scikit_learn_says_of_the_rows(
     told = json.loads(CliRunner().invoke(root, ["performance", "price", "--json"], catch_exceptions=False).stdout)
     (arm,) = told["arms"]
     assert {m["metric"]: m["value"] for m in arm["metrics"]}["mae"] == found["performance_score", "mae"]
-    assert arm["labels"]["labelled_rows"] == 200
+    assert arm["labels"]["labelled_rows"] == 203
+    assert arm["labels"]["unusable"]["by_reason"] == {"label_number": 3}
     table = CliRunner().invoke(root, ["performance", "price"], catch_exceptions=False).stdout
-    assert "champion: labels of 200 of 300 predictions that are due (66.7 %)" in table
+    assert "champion: labels of 203 of 300 predictions that are due (67.7 %)" in table
+    assert "\n3 labelled rows do not count: 3 with a label that is no number up to 1e70\n" in table
     assert "200/300" in table

@@ -22,6 +22,15 @@ from driftline.monitor.performance.reference_performance import (
 from driftline.monitor.performance.settings import PerformanceSettings
 from driftline.monitor.performance.sums import bounded_sample, empty_sums, sums_from_json, sums_of
 from driftline.monitor.performance.task import Task, TaskKind
+from driftline.monitor.performance.unusable import (
+    LABEL_CLASS,
+    LABEL_NUMBER,
+    PREDICTION_CLASS,
+    PREDICTION_MISSING,
+    PREDICTION_NUMBER,
+    PROBABILITIES,
+    said_of_unusable,
+)
 from driftline.store.prediction_columns import ColumnType, PredictionColumn, prediction_columns
 from driftline.store.profile.reference import Reference, build_reference
 
@@ -149,10 +158,26 @@ def test_a_calibrated_model_has_no_calibration_error_beyond_chance_and_a_crooked
     assert crooked.low > 0.1
 
 
-def test_rows_without_an_answer_or_of_an_unknown_class_are_counted_as_unusable() -> None:
-    scores = np.array([0.9, np.nan, 0.2, 1.5, 0.4])
-    sums = sums_of(BINARY, {"out_p": scores}, [1, 1, 2, 0, None])
-    assert (sums.rows, sums.unusable) == (1, 3)
+def test_rows_without_an_answer_or_of_an_unknown_class_are_counted_as_unusable_by_their_first_reason() -> None:
+    scores = np.array([0.9, np.nan, 0.2, 1.5, 0.4, np.nan])
+    sums = sums_of(BINARY, {"out_p": scores}, [1, 1, 2, 0, None, 2])
+    assert (sums.rows, sums.unusable) == (1, {LABEL_CLASS: 2, PROBABILITIES: 2})
+    answers = np.array(["1", "7", None, "0"], dtype=object)
+    sums = sums_of(Task(TaskKind.BINARY, "out_y", classes=("0", "1")), {"out_y": answers}, [1, 1, 0, 0])
+    assert (sums.rows, sums.unusable) == (2, {PREDICTION_CLASS: 1, PREDICTION_MISSING: 1})
+    lists = Task(TaskKind.MULTICLASS, probabilities=("out_p",), classes=("a", "b", "c"))
+    sums = sums_of(lists, {"out_p": np.array(["[]", "no list"], dtype=object)}, ["a", "b"])
+    assert (sums.rows, sums.unusable) == (0, {PROBABILITIES: 2})
+
+
+def test_what_an_earlier_release_counted_as_unusable_has_no_reason_and_still_adds() -> None:
+    kept = orjson.loads(orjson.dumps(sums_of(BINARY, {"out_p": np.array([0.9, 0.8])}, [1, 2]).to_json()))
+    sums = sums_from_json(BINARY, kept | {"unusable": 3})
+    add_sums(sums, sums_from_json(BINARY, kept))
+    assert sums.unusable == {"untold": 3, LABEL_CLASS: 1}
+    told = "4 labelled rows do not count: 3 for reasons that an earlier release did not keep, 1 with a label of another"
+    assert said_of_unusable(sums.unusable).startswith(told)
+    assert said_of_unusable({}) == ""
 
 
 def test_an_accuracy_without_errors_has_an_interval_that_admits_some() -> None:
@@ -188,8 +213,9 @@ def test_signature_columns_of_predicted_probabilities_are_told() -> None:
 
 def test_a_number_too_large_to_sum_is_unusable_and_its_hour_can_be_read_again() -> None:
     task = Task(TaskKind.REGRESSION, "out_y")
-    labels = [1.0, 2.5, 1e200, 4.0, np.finfo(np.float64).max]
-    sums = sums_of(task, {"out_y": np.array([1.0, 2.0, 3.0, 1e300, 5.0])}, labels)
-    assert (sums.rows, sums.unusable) == (2, 3)
+    labels = [1.0, 2.5, 1e200, 4.0, np.finfo(np.float64).max, 6.0]
+    sums = sums_of(task, {"out_y": np.array([1.0, 2.0, 3.0, 1e300, 5.0, np.nan])}, labels)
+    assert (sums.rows, sums.unusable) == (2, {LABEL_NUMBER: 2, PREDICTION_NUMBER: 1, PREDICTION_MISSING: 1})
     again = sums_from_json(task, orjson.loads(orjson.dumps(sums.to_json())))
     assert metrics_of(task, again)["rmse"].value == pytest.approx(np.sqrt(0.25 / 2))
+    assert again.unusable == sums.unusable

@@ -43,7 +43,7 @@ def told_apart(serve: Serve) -> Site:
             judged | performed(HOSTILE, 0.83, "ok", 0, ""),
         ])  # fmt: skip
         connection.execute(insert(schema.label_coverage).values(
-            **of, **window, window_rows=900, labelled_rows=600, last_event_at=end
+            **of, **window, window_rows=900, labelled_rows=600, last_event_at=end, unusable='{"label_class": 2}'
         ))  # fmt: skip
     return site
 
@@ -77,6 +77,8 @@ def test_segments_are_told_with_what_drifted_and_how_well_the_model_does(told_ap
         pytest.approx(3),
     )
     assert (other["verdict"], other["ratio"]) == ("insufficient data", None)
+    assert document["performance"]["labels"]["unusable"]["rows"] == 2
+    assert "2 labelled rows do not count: 2 with a label of another class" in told_apart.get("/models/visits").text
     worse, well = document["performance"]["segments"]
     assert (worse["segment"], worse["verdict"], worse["breached_metrics"]) == ("basic", "breach", 3)
     assert (well["verdict"], well["labelled_rows"], well["reference_rows"]) == ("ok", 300, 400)
