@@ -98,7 +98,7 @@ def replay(
     from driftline.monitor.replay.replay import ReplayOptions, to_json
     from driftline.monitor.replay.replay import replay as run
     from driftline.monitor.replay.wording import told
-    from driftline.store.errors import ConfigurationError
+    from driftline.store.errors import ConfigurationError, MlflowUnreachable
     from driftline.store.records import Arm
 
     if html_file is not None and not html_file.absolute().parent.is_dir():
@@ -118,10 +118,22 @@ def replay(
         html_file.write_text(render(made.shown), encoding="utf-8")
         click.echo(f"wrote {html_file}", err=as_json)
     if not no_mlflow:
-        run_id = log_replay(context.link, made)
+        try:
+            run_id = log_replay(context.link, made)
+        except MlflowUnreachable as error:
+            raise MlflowUnreachable(f"{error}; {_log_later(options.window)}") from error
         click.echo(f"MLflow run {run_id} in the experiment driftline/{made.asked.name}", err=as_json)
     if fail_above is not None and made.content["disagreement"]["share_with_failed"] > fail_above:
         raise SystemExit(DISAGREES)
+
+
+def _log_later(window: tuple[int, int]) -> str:
+    """Return how to log the replay that was just told: by the same rows, whatever came since."""
+    from driftline.monitor.judge import iso
+    from driftline.store.records import MICROSECONDS
+
+    start, end = iso(window[0]), iso(-(-window[1] // MICROSECONDS) * MICROSECONDS)
+    return f"the replay is told but not logged: log it by the same command with --since {start} --until {end}"
 
 
 @contextmanager

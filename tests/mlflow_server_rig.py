@@ -1,8 +1,10 @@
 """An MLflow tracking server with registry, over HTTP."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
@@ -11,22 +13,30 @@ import servers
 from scoring_servers import BIN
 
 
-@pytest.fixture
-def tracking_server(tracking: mlflow.MlflowClient, tmp_path: Path) -> Iterator[mlflow.MlflowClient]:
-    """A client of a server of this test's MLflow, which hands out artifacts itself."""
-    port = servers.free_port()
+@contextmanager
+def mlflow_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server of the MLflow in ``folder``, which hands out artifacts itself; the block may kill its group."""
     command = [
         str(BIN / "mlflow"), "server", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.sqlite'}",
-        "--artifacts-destination", str(tmp_path / "kept"),
+        "--backend-store-uri", f"sqlite:///{folder / 'mlflow' / 'mlflow.sqlite'}",
+        "--artifacts-destination", str(folder / "kept"),
     ]  # fmt: skip
     env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # which start slowly and are not needed here
-    with (tmp_path / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=log, stderr=log, start_new_session=True)
+    with (folder / "server.log").open("ab") as log:
+        process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
     try:
         servers.wait_until(lambda: servers.listens(port), 120, what="mlflow server")
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+
+
+@pytest.fixture
+def tracking_server(tracking: mlflow.MlflowClient, tmp_path: Path) -> Iterator[mlflow.MlflowClient]:
+    """A client of a server of this test's MLflow."""
+    port = servers.free_port()
+    with mlflow_server(tmp_path, port):
         mlflow.set_tracking_uri(f"http://127.0.0.1:{port}")  # `tracking` sets it back
         yield mlflow.MlflowClient()
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(20)

@@ -23,6 +23,7 @@ def log_replay(link: MlflowLink, replay: Replay) -> str:
     Raises:
         MlflowUnreachable: MLflow refuses or does not answer.
     """
+    link.require_listening()  # it may have gone while rows were answered; its client would try for minutes
     asked, content = replay.asked, replay.content
     verdict = content["verdict"][:_TAG_CHARACTERS]
     with link.talking():

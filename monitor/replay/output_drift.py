@@ -63,6 +63,7 @@ def training_reference(connection: Connection, link: MlflowLink, asked: ModelIde
     found = None if known is None else newest_reference(connection, known.id)
     if found is not None:
         return found[1]
+    link.require_listening()
     with link.published(asked, REFERENCE_FILE) as path:
         return None if path is None else Reference.from_bytes(path.read_bytes())
 
