@@ -19,6 +19,7 @@ def pipeline_dashboard() -> dashboard.Dashboard:
         "Is every answer captured?": _capture_now(),
         "Where do records wait, and where are they lost?": _capture(),
         "Does the loader keep up?": _loader(),
+        "Do the events of other servers become rows?": _events(),
         "Do the jobs run, and on time?": job_panels(),
         "How old is what is shown?": staleness_panels(),
         "Does Prometheus see everything?": scrape_panels(),
@@ -171,5 +172,25 @@ def _loader() -> list[Panel]:
             "s",
             (age_of(stored, SCORER, "instance"), "{{instance}}"),
             span=6,
+        ),
+    ]
+
+
+def _events() -> list[Panel]:
+    events = "driftline_monitor_events_total"
+    return [
+        lines(
+            "Events by fate",
+            "Of KServe's and Seldon's loggers, per hour. Not rows: malformed, no_model, unreadable, late, pruned.",
+            "short",
+            (f"sum by (service, fate) (increase({events}[1h]))", "{{service}} {{fate}}"),
+            span=12,
+        ),
+        lines(
+            "Events that wait",
+            "For the other half of their call. It grows while a model is not found or answers are not logged.",
+            "short",
+            ("max(driftline_monitor_events_waiting)", "waiting"),
+            span=12,
         ),
     ]

@@ -51,7 +51,7 @@ def open_engine(url: str, *, probe: bool = True) -> Engine:
 
     Raises:
         ConfigurationError: the URL is malformed, its database kind is not supported, its driver is missing, or the
-            database has no encoding.
+            database cannot hold every text.
         StoreUnreachable: nothing answers, or the answer is a refusal.
     """
     parsed = _parsed(url)
@@ -134,11 +134,12 @@ def _postgresql(url: Any) -> Engine:
     # Before SQLAlchemy's own first look, which falls over the bytes that come for texts where there is no encoding.
     @event.listens_for(engine, "connect", insert=True)
     def require_encoding(dbapi_connection: Any, _: object) -> None:
-        if dbapi_connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+        encoding = dbapi_connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
             dbapi_connection.close()
             raise ConfigurationError(
-                f"the database {url.database!r} keeps texts as SQL_ASCII, which is no encoding: make another with "
-                "`createdb --template=template0 --encoding=UTF8 NAME` and correct DRIFTLINE_STORE"
+                f"the database {url.database!r} keeps texts as {encoding}, which cannot hold those of every request: "
+                "make another with `createdb --template=template0 --encoding=UTF8 NAME` and correct DRIFTLINE_STORE"
             )
 
     return engine

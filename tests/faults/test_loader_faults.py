@@ -171,7 +171,7 @@ def test_a_stopped_loader_goes_on_where_it_was(engine: Engine, store_url: str, t
             time.sleep(0.2)
             process.send_signal(signal.SIGCONT)
             time.sleep(0.1)
-        servers.wait_until(lambda: not spools(tmp_path / "spool"))
+        servers.wait_until(lambda: not spools(tmp_path / "spool"), 120)  # 400 commits: a busy disk is slow
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     finally:

@@ -17,11 +17,12 @@ def test_the_object_mapper_is_whole_before_threads_use_a_store() -> None:
 
 
 @pytest.mark.postgresql
-def test_a_database_without_an_encoding_is_refused_with_the_command_that_makes_another(
-    postgresql_server: servers.PostgreSQL,
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_cannot_hold_every_text_is_refused_with_the_command_that_makes_another(
+    postgresql_server: servers.PostgreSQL, encoding: str
 ) -> None:
     plain = postgresql_server.url.replace("+psycopg", "")
     with psycopg.connect(plain, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
-    with pytest.raises(ConfigurationError, match="--encoding=UTF8"):
-        open_engine(postgresql_server.url.replace("/postgres", "/ascii"))
+        connection.execute(f"CREATE DATABASE in_{encoding} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
+    with pytest.raises(ConfigurationError, match=f"as {encoding}, .*--encoding=UTF8"):
+        open_engine(postgresql_server.url.replace("/postgres", f"/in_{encoding.lower()}"))
