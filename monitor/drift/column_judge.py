@@ -84,6 +84,11 @@ def statistic_of(profiled: ProfiledColumn, reference: Reference, settings: Drift
     return "winsorised_wasserstein" if heavy else usual
 
 
+def chosen_statistics(reference: Reference, settings: DriftSettings) -> dict[str, str]:
+    """Return the statistic of each column by its name, in the reference's order."""
+    return {p.column.column_name: statistic_of(p, reference, settings) for p in reference.profiled}
+
+
 class ColumnJudge:
     """One window against its reference under one set of settings."""
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from driftline.monitor.drift.calibration import calibrate, is_calibrated
+from driftline.monitor.drift.column_judge import chosen_statistics
 from driftline.monitor.drift.episodes import Episode, follow
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.drift.verdict import ColumnDrift, Verdict
@@ -55,9 +56,10 @@ def _judge_arm(
 ) -> Judgement:
     now, settings = context.clock(), whole_settings(context, version)
     names = {column.column_name: (column.side, column.name) for column in in_force[1].columns}
+    owner = version.id, in_force[0], arm, chosen_statistics(in_force[1], settings)
     with context.engine.connect() as connection:
         before = open_episodes(connection, version.id, arm)
-        hours = PastHours(connection, version.id, in_force[0], arm, list(names))
+        hours = PastHours(connection, *owner)
         open_since = {name: before[place].opened_at_us for name, place in names.items() if place in before}
         pace = Pace(now, context.monitor.drift_interval_seconds, hours.like(settings.spans(), now, open_since))
         judged, scores = judge_windows(connection, version, arm, in_force, settings, pace)
@@ -69,7 +71,7 @@ def _judge_arm(
         after |= _sides_after(judged.drifts, before, now, context.monitor.drift_share_threshold)
         for place in sorted(before.keys() | after.keys()):
             save_episode(connection, version.id, arm, place, before.get(place), after.get(place), now)
-        PastHours(connection, version.id, in_force[0], arm, list(names)).remember(now, scores)
+        PastHours(connection, *owner).remember(now, scores)
         _save(connection, judged, run_id, now, after)
     return judged
 

@@ -6,6 +6,7 @@ Windows end with the last hour that is over and loaded; each hour's end is judge
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from driftline.monitor.drift.column_judge import chosen_statistics
 from driftline.monitor.drift.episodes import Episode, follow
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.drift.verdict import Verdict
@@ -81,12 +82,13 @@ def _judge(
     reference_id, reference = in_force
     owner = Owner(version.id, reference_id, arm, segmented.column.name)
     settings = segment_budget(context.drift, context.segments, len(reference.segments))
-    names = [column.column_name for column in reference.columns]
+    parts = {name: segmented.reference(reference, name) for name in segmented.parts}
+    statistics = {name: chosen_statistics(part, settings) for name, part in parts.items() if part is not None}
     with context.engine.connect() as connection:
         if is_judged(connection, owner, end_us):
             return []
         windows = growing_segment_windows(connection, version.id, in_force, segmented.column, arm, spans, end_us)
-        past = past_segments(connection, owner, spans, names, end_us, open_segments(connection, owner))
+        past = past_segments(connection, owner, spans, statistics, end_us, open_segments(connection, owner))
     drifts = judge_segments(reference, segmented, windows, settings, interval_seconds=HOUR, past=past)
     with writing(context.engine) as connection:
         lock_segments(connection)
@@ -94,7 +96,9 @@ def _judge(
             return []
         after = _episodes(drifts, open_segments(connection, owner), end_us, settings)
         drifts = [_told(drift, after.get(drift.segment)) for drift in drifts]
-        save_segments(connection, owner, drifts, after, names, job_run_id=run_id, end_us=end_us, at_us=context.clock())
+        save_segments(
+            connection, owner, drifts, after, statistics, job_run_id=run_id, end_us=end_us, at_us=context.clock()
+        )
     return drifts
 
 

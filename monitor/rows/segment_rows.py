@@ -51,14 +51,14 @@ def past_segments(
     connection: Connection,
     owner: Owner,
     spans: Sequence[int],
-    columns: Sequence[str],
+    statistics: Mapping[str, Mapping[str, str]],
     end_us: int,
     episodes: Mapping[str, Episode],
 ) -> dict[str, Past]:
     """Return what like windows of the past scored, by segment; nothing is learned since an open episode began.
 
     Args:
-        columns: in the reference's order.
+        statistics: by segment and column, in the reference's order.
         episodes: open ones by segment.
     """
     t = schema.segment_result.c
@@ -70,10 +70,11 @@ def past_segments(
         rows[segment].append((row[0], row[1], row[2]))
     return {
         segment: like_windows(
-            found, spans, columns, end_us,
-            dict.fromkeys(columns, episodes[segment].opened_at_us) if segment in episodes else {},
+            found, spans, statistics[segment], end_us,
+            dict.fromkeys(statistics[segment], episodes[segment].opened_at_us) if segment in episodes else {},
         )
         for segment, found in rows.items()
+        if segment in statistics
     }  # fmt: skip
 
 
@@ -82,13 +83,13 @@ def save_segments(
     owner: Owner,
     drifts: Sequence[SegmentDrift],
     episodes: Mapping[str, Episode],
-    columns: Sequence[str],
+    statistics: Mapping[str, Mapping[str, str]],
     *,
     job_run_id: int,
     end_us: int,
     at_us: int,
 ) -> None:
-    """Write the verdicts of the windows that end at ``end_us``, one row per segment."""
+    """Write the verdicts of the windows that end at ``end_us``, one row per segment; ``statistics`` as above."""
     rows = []
     for drift in drifts:
         worst, episode = drift.worst, episodes.get(drift.segment)
@@ -117,7 +118,7 @@ def save_segments(
             "near_at": episode.near_at_us if episode else None,
             "judgements": episode.judgements if episode else None,
             "peak": episode.peak if episode else None,
-            **packed_scores(drift.scores, columns),
+            **packed_scores(drift.scores, statistics.get(drift.segment, {})),
             "computed_at": at_us,
         })  # fmt: skip
     if rows:

@@ -10,7 +10,9 @@ from monitor_rig import MINUTE_US, TinyModel, at, rows, save_reference, send
 from sqlalchemy import select
 
 from driftline.monitor.drift.calibration import is_calibrated
+from driftline.monitor.drift.column_judge import chosen_statistics
 from driftline.monitor.drift.movement import ColumnPicture
+from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.jobs import drift_job
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.judge import judge
@@ -222,17 +224,19 @@ def test_past_days_are_remembered_once_an_hour_and_an_open_episode_teaches_nothi
 ) -> None:
     save_reference(context, tiny)
     send(context, tiny, rows(600, seed=2))
-    now, columns = now_us(), [c.column_name for c in tiny.built.reference.columns]
+    now, statistics = now_us(), chosen_statistics(tiny.built.reference, DriftSettings())
     with context.engine.begin() as connection:
         version = context.watched()[0]
         found = newest_reference(connection, version.id)
         assert found is not None
-        hours = PastHours(connection, version.id, found[0], Arm.CHAMPION, columns)
+        hours = PastHours(connection, version.id, found[0], Arm.CHAMPION, statistics)
         for day in range(1, 21):
             score = 0.5 + 0.01 * (day % 2)
             hours.remember(now - day * 24 * HOUR_US, {3600: {"in_age": score}, 86_400: {"in_income": 0.5}})
             hours.remember(now - day * 24 * HOUR_US, {3600: {"in_age": 9.0}})
         past = hours.like([3600, 86_400], now, {"in_income": now - 10 * 24 * HOUR_US})
+        other = statistics | {"in_age": "kolmogorov_smirnov"}
+        assert PastHours(connection, version.id, found[0], Arm.CHAMPION, other).like([3600], now, {}) == {}
     assert set(past) == {(3600, "in_age")}
     assert past[3600, "in_age"].windows == 18
     assert past[3600, "in_age"].mean == pytest.approx(0.505)
@@ -241,13 +245,13 @@ def test_past_days_are_remembered_once_an_hour_and_an_open_episode_teaches_nothi
 def test_scores_that_no_threshold_looks_back_upon_are_dropped(context: JobContext, tiny: TinyModel) -> None:
     save_reference(context, tiny)
     send(context, tiny, rows(600, seed=2))
-    now, columns = now_us(), [c.column_name for c in tiny.built.reference.columns]
+    now, statistics = now_us(), chosen_statistics(tiny.built.reference, DriftSettings())
     with context.engine.begin() as connection:
         version = context.watched()[0]
         found = newest_reference(connection, version.id)
         assert found is not None
         for arm, days in ((Arm.SHADOW, 40), (Arm.CHAMPION, 30), (Arm.CHAMPION, 28), (Arm.CHAMPION, 0)):
-            hours = PastHours(connection, version.id, found[0], arm, columns)
+            hours = PastHours(connection, version.id, found[0], arm, statistics)
             hours.remember(now - days * 24 * HOUR_US, {3600: {"in_age": 0.5}})
         kept = connection.scalars(select(schema.drift_history.c.hour).order_by(schema.drift_history.c.hour)).all()
     assert [round((now - hour) / (24 * HOUR_US)) for hour in kept] == [28, 0]

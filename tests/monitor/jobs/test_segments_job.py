@@ -218,6 +218,6 @@ def test_what_the_past_of_a_segment_scored_is_kept_by_column_and_span(
     row = newest(context)["age=from 0"]
     spans = [int(span) for span in row.spans.split(",")]
     scores = np.frombuffer(bytes(row.scores), "<f4").reshape(len(spans), 4)
-    assert spans == [3600, 3 * 3600, 6 * 3600, 86_400, 7 * 86_400]
+    assert spans == [0, 3600, 3 * 3600, 6 * 3600, 86_400, 7 * 86_400]  # 0: which statistic the scores are of
     assert (scores >= 0).all()
-    assert np.allclose(scores[0], scores[-1])
+    assert np.allclose(scores[1], scores[-1])
