@@ -89,7 +89,7 @@ drift_history = Table(
     Column("reference_id", Identity, ForeignKey("reference.id"), nullable=False),
     Column("arm", SmallInteger, nullable=False),
     Column("hour", Timestamp, nullable=False),  # in which the windows ended
-    Column("spans", Text, nullable=False),  # of the windows in seconds, separated by commas
+    Column("spans", Text, nullable=False),  # of the windows in seconds, separated by commas; 0: codes of the statistics
     Column("scores", LargeBinary, nullable=False),  # float32, span after span, columns in the reference's order
     UniqueConstraint("model_version_id", "reference_id", "arm", "hour", name="uq_drift_history_hour"),
 )
