@@ -1,6 +1,5 @@
 """``driftline drift``: judge live data against the training reference now, or recompute what it is judged by."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from driftline.monitor.jobs.job import JobContext
     from driftline.monitor.judge import Judgement
     from driftline.monitor.multivariate.check import MultivariateDrift
-    from driftline.monitor.quality.finding import QualityFinding
     from driftline.monitor.watch import WatchedVersion
     from driftline.store.records import Arm
 
@@ -76,13 +74,14 @@ def now(
     MODEL is a name, name/version or models:/name/version; a name alone means the version that had rows last.
     """
     from driftline.cli.job_context import open_context
+    from driftline.monitor.quality.examine import examine_judged
 
     context = open_context(base, create=False)
     if segment is not None:
         drifted = tell_segments(context, _watched(context, model, since, arm), segment, since, as_json=as_json)
         raise SystemExit(3 if drifted and fail_on_drift else 0)
     judged = _judge(context, model, since, arm)
-    findings, check = _quality(context, judged), _multivariate(context, judged, multivariate)
+    findings, check = examine_judged(context, judged), _multivariate(context, judged, multivariate)
     if as_json:
         from driftline.monitor.beyond_columns_document import multivariate_document, quality_document
         from driftline.monitor.judge import document
@@ -140,17 +139,6 @@ def _version(connection: "Connection", model: str, since_us: int, arm: int | Non
             f"{', '.join(a.name.lower() for a in version.arms)}: name one of these, or reach further back by `--since`"
         )
     return max(alike, key=lambda v: v.precedence)
-
-
-def _quality(context: "JobContext", judged: "Judgement") -> "list[QualityFinding]":
-    """Examine the rows that were judged: windows begin at whole minutes, and one more may be another's rows."""
-    from driftline.monitor.quality.examine import examine
-    from driftline.store.records import MICROSECONDS
-
-    start, end = judged.window
-    span = -(-(end - start) // MICROSECONDS)  # rounded up: the newest rows belong to it
-    same_rows = replace(context, clock=lambda: start + span * MICROSECONDS)
-    return examine(same_rows, judged.version, judged.arm, (judged.reference_id, judged.reference), [span])
 
 
 def _multivariate(context: "JobContext", judged: "Judgement", now: bool) -> "MultivariateDrift | None":

@@ -1,6 +1,7 @@
 """All findings on the quality of one version's rows in one arm."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
@@ -8,6 +9,7 @@ from sqlalchemy import Connection, select
 from driftline.monitor.drift.windows import error_rates
 from driftline.monitor.growing_windows import growing_windows
 from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.judge import Judgement
 from driftline.monitor.quality.coerced import coerced_findings
 from driftline.monitor.quality.columns import CHECKS_PER_COLUMN, ColumnChecks
 from driftline.monitor.quality.duplicates import duplicates_finding
@@ -55,7 +57,8 @@ def examine(
         rates = error_rates(enough, settings.interval_seconds, checks, settings.false_alarms_per_month)
         found = _of_columns(context, in_force[1], profiles, rates)
         hours = (floor(now - longest * MICROSECONDS, HOUR), now)
-        rows = int(hourly_rows(connection, [in_force[0]], [arm], hours[0], floor(now, HOUR) + HOUR_US).sum())
+        whole_hours_end = -(-now // HOUR_US) * HOUR_US
+        rows = int(hourly_rows(connection, [in_force[0]], [arm], hours[0], whole_hours_end).sum())
         found += coerced_findings(connection, version.stored, arm, hours, rows, settings)
         if settings.volume_weeks and arm is Arm.CHAMPION and _is_current(connection, version):
             (rate,) = error_rates([HOUR], HOUR, checks, settings.false_alarms_per_month).values()
@@ -65,6 +68,14 @@ def examine(
         rate = rates.get(longest, 0.5)
         found.append(_duplicates(context, version, arm, in_force[1], window, rate))
     return found
+
+
+def examine_judged(context: JobContext, judged: Judgement) -> list[QualityFinding]:
+    """Examine the rows that were judged: windows begin at whole minutes, and one more may be another's rows."""
+    start, end = judged.window
+    span = -(-(end - start) // MICROSECONDS)  # rounded up: the newest rows belong to it
+    same_rows = replace(context, clock=lambda: start + span * MICROSECONDS)
+    return examine(same_rows, judged.version, judged.arm, (judged.reference_id, judged.reference), [span])
 
 
 def _of_columns(

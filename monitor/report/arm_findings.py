@@ -1,4 +1,4 @@
-"""What is known of one arm of a version in a window: verdicts with pictures, segments, data quality, performance."""
+"""What is known of one arm of a version in a window: verdicts with pictures, segments, performance."""
 
 import math
 from collections.abc import Sequence
@@ -7,16 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from driftline.monitor.beyond_columns_document import multivariate_document, quality_document, segments_document
+from driftline.monitor.beyond_columns_document import segments_document
 from driftline.monitor.drift.movement import picture_of
 from driftline.monitor.drift.verdict import ColumnDrift, Verdict
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.judge import Judgement, document, judge
 from driftline.monitor.performance_document import performance_document
 from driftline.monitor.report.drift_report import verdict_of
-from driftline.monitor.rows.multivariate_rows import newest_check
 from driftline.monitor.rows.performance_rows import nearest_performance
-from driftline.monitor.rows.quality_rows import newest_findings
 from driftline.monitor.rows.segment_rows import newest_segments
 from driftline.monitor.segments.parts import segment_names, whole_settings
 from driftline.monitor.watch import WatchedVersion
@@ -81,7 +79,6 @@ def find_arm(
     judged = judge(connection, version, arm, window, whole_settings(context, version))
     rows = judged.rows if judged else count_rows(connection, version.stored, *window, arm)
     worst = _worst_first(judged) if judged else []
-    check = newest_check(connection, version.id, arm, window)
     segments = newest_segments(connection, version.id, arm, segment_names(context, version), window)
     found = {
         "arm": arm.name.lower(),
@@ -89,8 +86,8 @@ def find_arm(
         "reference": None,
         "verdict": "no reference",
         "columns": [],
-        "quality": quality_document(newest_findings(connection, version.id, arm, window)),
-        "multivariate": multivariate_document(check),
+        "quality": [],  # these two cost rows of the window: see ``window_checks``
+        "multivariate": None,
         "segments": segments_document(segments),
         "performance": performance_document(nearest_performance(connection, version.id, arm, window)),
     }

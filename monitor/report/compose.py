@@ -19,6 +19,7 @@ from driftline.monitor.report.job_health import job_health
 from driftline.monitor.report.labelled_rows import LabelledRows, labelled_rows
 from driftline.monitor.report.samples import DRAWN, WindowSample, cut, draw_window
 from driftline.monitor.report.trend import trend_since
+from driftline.monitor.report.window_checks import check_window
 from driftline.monitor.training.reference_sample import read_sample
 from driftline.monitor.watch import WatchedVersion, watched_versions
 from driftline.store.errors import MlflowUnreachable
@@ -56,6 +57,10 @@ def compose(
         arms = [find_arm(context, connection, version, arm, window) for arm in arms_in(connection, version, window)]
         beside = _beside(context, connection, version, window)
     notes = _notes(version, arms)
+    for found in arms:
+        checked, failures = check_window(context, found, window, progress)
+        found.document.update(checked)
+        notes += failures
     samples = _evidently(context, version, arms[0], window, progress)
     progress("comparing with the reports before")
     first = arms[0]

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -6,13 +7,18 @@ from monitor_rig import TinyModel, at, rows, save_reference, send
 from report_rig import without_sample
 from sqlalchemy import insert, select
 
-from driftline.monitor.jobs import segments_job
+from driftline.monitor.beyond_columns_document import quality_document
+from driftline.monitor.jobs import multivariate_job, quality_job, segments_job
 from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.multivariate.settings import MultivariateSettings
+from driftline.monitor.report.arm_findings import find_arm
 from driftline.monitor.report.compose import compose
 from driftline.monitor.report.drift_report import EVIDENTLY, EVIDENTLY_JSON, QUALITY, QUALITY_JSON
 from driftline.monitor.report.mlflow_metrics import report_metrics
 from driftline.monitor.report.summary_page import render
+from driftline.monitor.report.window_checks import check_window
 from driftline.monitor.report.wording import headline
+from driftline.monitor.rows.quality_rows import newest_findings
 from driftline.monitor.watch import WatchedVersion
 from driftline.store import schema
 from driftline.store.profile_levels import HOUR_US
@@ -68,10 +74,49 @@ def test_a_report_holds_every_arm_evidently_and_the_quality_of_labelled_predicti
     assert (content["notes"], content["left_out"]) == ([], {})
     assert content["accounts"]["balanced"]
     assert steps[-1] == "comparing with the reports before"
+    assert [(a["multivariate"]["verdict"], a["multivariate"]["window"]["rows"]) for a in content["arms"]] == [
+        ("drift", 600), ("no drift", 300),
+    ]  # fmt: skip
+    assert report_metrics(content)["all_inputs_auc"] > 0.55
+
+
+def test_checks_are_of_the_reports_own_window_and_the_monitors_last_stands_in_for_one_that_fails(
+    sqlite_context: JobContext, tiny: TinyModel
+) -> None:
+    now, context = now_us(), sqlite_context
+    save_reference(context, tiny)
+    send(context, tiny, rows(600, seed=2, income=9.0), at_us=now - 72 * HOUR_US)
+    send(context, tiny, rows(400, seed=3))
+    quality_job.run(context)
+    multivariate_job.run(context)
+    (version,) = context.watched()
+    window, steps = (now - 7 * 24 * HOUR_US, now_us()), []
+    with context.engine.connect() as connection:
+        last = newest_findings(connection, version.id, Arm.CHAMPION, window)
+        found = find_arm(context, connection, version, Arm.CHAMPION, window)
+    assert "income" not in breaches(quality_document(last))
+    checked, failures = check_window(context, found, window, steps.append)
+    assert failures == []
+    assert breaches(checked["quality"])["income"] == ("out_of_range", 1_000)
+    together = checked["multivariate"]
+    assert (together["verdict"], together["window"]["rows"]) == ("drift", 1_000)
+    assert next(iter(together["columns"])) == "income"
+    assert steps == ["checking the quality of 1,000 rows", "checking all inputs together"]
+
+    hasty = replace(context, multivariate=MultivariateSettings(timeout_seconds=0.01))
+    checked, failures = check_window(hasty, found, window, steps.append)
+    assert failures[0].startswith("all inputs together: the multivariate check took more than 0 s: lower sample_rows")
+    assert checked["multivariate"]["window"]["rows"] == 400
+    never = replace(context, multivariate=MultivariateSettings(enabled=False))
+    assert check_window(never, found, window, steps.append)[0]["multivariate"] is None
+
+
+def breaches(quality: list[dict[str, Any]]) -> dict[str, tuple[str, int]]:
+    """Return kind and rows of what fails, by column."""
+    return {f["column"]: (f["kind"], f["window"]["rows"]) for f in quality if f["verdict"] == "breach"}
 
 
 def test_the_sample_is_bounded_and_always_the_same(sqlite_context: JobContext, tiny: TinyModel) -> None:
-    from driftline.monitor.report.arm_findings import find_arm
     from driftline.monitor.report.samples import draw_window
     from driftline.monitor.settings import ReportSettings
 

@@ -1,0 +1,63 @@
+"""Data quality and all inputs together, judged of the report's own window.
+
+Volume is about one hour against the same hour of past weeks: there the monitor's last finding in the window stays.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from driftline.monitor.beyond_columns_document import multivariate_document, quality_document
+from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.judge import Judgement
+from driftline.monitor.multivariate.check import MultivariateDrift, check
+from driftline.monitor.quality.examine import examine_judged
+from driftline.monitor.quality.finding import Kind, QualityFinding
+from driftline.monitor.report.arm_findings import ArmFindings
+from driftline.monitor.rows.multivariate_rows import newest_check
+from driftline.monitor.rows.quality_rows import newest_findings
+from driftline.store.errors import DriftlineError
+
+
+def check_window(
+    context: JobContext, found: ArmFindings, window: tuple[int, int], progress: Callable[[str], object]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return both checks of one arm as parts of its document, and what could not be made of them.
+
+    Where all inputs together cannot be judged now, the check that the monitor made last in the window stands in.
+
+    Args:
+        found: of a version with a reference and rows; of any other nothing is checked.
+    """
+    if found.judged is None or not found.rows:
+        return {"quality": [], "multivariate": None}, []
+    progress(f"checking the quality of {found.rows:,} rows")
+    quality = _quality(context, found.judged, window)
+    together, failure = None, ""
+    if context.multivariate.enabled:
+        progress("checking all inputs together")
+        try:
+            together = check(context, found.judged.version, found.arm, found.judged.reference, found.judged.window)
+        except DriftlineError as error:
+            together, failure = _last_check(context, found.judged, window), f"all inputs together: {error}"
+    parts = {"quality": quality_document(quality), "multivariate": multivariate_document(together)}
+    return parts, [failure] if failure else []
+
+
+def _quality(context: JobContext, judged: Judgement, window: tuple[int, int]) -> list[QualityFinding]:
+    without_volume = replace(context, quality=replace(context.quality, volume_weeks=0))
+    found = examine_judged(without_volume, judged)
+    with context.engine.connect() as connection:
+        return found + _last_volume(connection, judged, window)
+
+
+def _last_volume(connection: Connection, judged: Judgement, window: tuple[int, int]) -> list[QualityFinding]:
+    last = newest_findings(connection, judged.version.id, judged.arm, window)
+    return [finding for finding in last if finding.kind is Kind.VOLUME]
+
+
+def _last_check(context: JobContext, judged: Judgement, window: tuple[int, int]) -> MultivariateDrift | None:
+    with context.engine.connect() as connection:
+        return newest_check(connection, judged.version.id, judged.arm, window)
