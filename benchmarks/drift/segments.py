@@ -7,7 +7,10 @@ run of hours in which the episode of any segment is open. Months are counted aft
 segment's first column moves in one segment alone, from its third week on: hours until the segment is called drifted,
 and until the model as a whole is, which has the other half of the budget.
 
+Each month has seeds of its own, so that months can be simulated in pieces:
+
     python benchmarks/drift/segments.py --months 4 --rows-per-hour 1000 10000
+    python benchmarks/drift/segments.py --first-month 4 --months 4 --rows-per-hour 1000 10000
 """
 
 import argparse
@@ -92,11 +95,12 @@ def main() -> int:
     """Print one line per rate."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--months", type=int, default=2)
+    parser.add_argument("--first-month", type=int, default=0, help="seed of the first, to simulate months in pieces")
     parser.add_argument("--rows-per-hour", type=int, nargs="+", default=[1000, 10_000], help="of all segments together")
     options = parser.parse_args()
     for rows in options.rows_per_hour:
         episodes, late = [], {shift: list[tuple[float, float]]() for shift in SHIFTS}
-        for month in range(options.months):
+        for month in range(options.first_month, options.first_month + options.months):
             whole, parts = references(month)
             each = rows // SEGMENTS
             hours = [alarmed_hours(part, each, 1000 * month + k) for k, part in enumerate(parts)]
