@@ -224,7 +224,8 @@ class _Deciding:
         if width == 1:
             raise TaskUnclear(
                 f"the labels of {self._model} have {len(classes)} classes, its probability is one number: name "
-                "those of all classes by performance.probability_column, or say `regression` in performance.task"
+                "the two by performance.classes, as `0|1`, where other labels are mistakes, the probabilities of all "
+                "classes by performance.probability_column, or say `regression` in performance.task"
             )
         return Task(TaskKind.MULTICLASS, prediction, tuple(probabilities), classes, threshold)
 

@@ -43,6 +43,7 @@ def labelled_performance(
     labels: Sequence[str | None],
     ids: Sequence[bytes],
     settings: PerformanceSettings,
+    known: Task | None = None,
     seed: int = 0,
 ) -> dict[str, Any] | None:
     """Return the performance of both versions as JSON; None without labels.
@@ -53,6 +54,7 @@ def labelled_performance(
         recorded, asked: their cells by ``column_name``, shape (rows,).
         labels: JSON of each row's label, None where it has none.
         ids: of the requests, one per row.
+        known: the task of the reference of the version that answered, which a mistaken label does not change.
         seed: of the draws.
     """
     places = np.array([i for i, label in enumerate(labels) if label is not None], np.int64)
@@ -61,9 +63,11 @@ def labelled_performance(
     truth = [orjson.loads(str(labels[i])) for i in places.tolist()]
     then = {a.column_name: recorded[a.column_name][places] for a, _ in pairs}
     now = {a.column_name: asked[b.column_name][places] for a, b in pairs}
-    nothing: dict[str, Any] = {"rows": len(places), "task": None, "headline": None, "metrics": {}, "reason": ""}
+    nothing: dict[str, Any] = {"rows": len(places), "unusable_rows": 0, "task": None, "headline": None, "metrics": {},
+                               "reason": ""}  # fmt: skip
     try:
-        task = decide_task(model, [a for a, _ in pairs], then, truth, settings)
+        is_known = known is not None and set(known.columns) <= then.keys()
+        task = known if known and is_known else decide_task(model, [a for a, _ in pairs], then, truth, settings)
     except TaskUnclear as error:
         return nothing | {"reason": str(error)}
     scores = [_Scores(task, answers, truth) for answers in (then, now)]
@@ -73,7 +77,12 @@ def labelled_performance(
     requests = np.unique([ids[i] for i in places[usable].tolist()], return_inverse=True)[1].reshape(-1)
     metrics = _paired(scores[0].metrics(usable), scores[1].metrics(usable), requests, seed)
     headline = next((name for name in _HEADLINES if name in metrics), None)
-    return nothing | {"rows": int(usable.sum()), "task": task.kind.value, "headline": headline, "metrics": metrics}
+    left_out = {"unusable_rows": int((~usable).sum())}
+    return (
+        nothing
+        | left_out
+        | {"rows": int(usable.sum()), "task": task.kind.value, "headline": headline, "metrics": metrics}
+    )
 
 
 def _paired(

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.judge import iso
 from driftline.monitor.mlflow_link import exact_uri
+from driftline.monitor.performance.reference_performance import performance_of, task_of_reference
+from driftline.monitor.performance.task import Task
 from driftline.monitor.replay.agreement import Agreement, compare_most_probable, compare_output, most_probable
 from driftline.monitor.replay.candidate import Candidate, CandidateLost
 from driftline.monitor.replay.fit import CannotReplay, Fit, fit
@@ -33,6 +35,7 @@ from driftline.monitor.replay.where import telling_columns
 from driftline.monitor.watch import WatchedVersion, find_version
 from driftline.store.errors import DriftlineError, MlflowUnreachable, ModelNotFound
 from driftline.store.records import Arm, ModelIdentity, invocation_id_text
+from driftline.store.references import newest_reference
 from driftline.store.sampling import Sample, draw
 
 _CHECKED_ROWS = 500
@@ -139,6 +142,7 @@ def replay(context: JobContext, uri: str, options: ReplayOptions, progress: Prog
             gathered.labels,
             gathered.ids,
             context.performance,
+            _known_task(context, answered_by),
         ),
         "check": _check(context, answered_by, asked, sample, options) if options.check else None,
     }
@@ -156,6 +160,14 @@ def _answered_by(context: JobContext, asked: ModelIdentity, options: ReplayOptio
             if options.of is not None:
                 raise
             raise ModelNotFound(f"{error}, or name the model whose requests are to be replayed by --of") from error
+
+
+def _known_task(context: JobContext, answered_by: WatchedVersion) -> Task | None:
+    """Return the task that the reference of the version that answered tells, where settings do not tell another."""
+    with context.engine.connect() as connection:
+        in_force = newest_reference(connection, answered_by.id)
+    reference = None if in_force is None else performance_of(in_force[1])
+    return task_of_reference(answered_by.stored.name, reference, context.performance)
 
 
 def _sample(context: JobContext, answered_by: WatchedVersion, options: ReplayOptions) -> Sample:

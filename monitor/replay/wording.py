@@ -84,7 +84,8 @@ def _performance(content: dict[str, Any]) -> Iterator[str]:
     if performance["reason"]:
         yield f"performance: {performance['reason']}"
         return
-    yield f"performance on {performance['rows']:,} labelled rows: recorded, asked, difference"
+    more = f" ({performance['unusable_rows']:,} more do not count)" if performance["unusable_rows"] else ""
+    yield f"performance on {performance['rows']:,} labelled rows{more}: recorded, asked, difference"
     for metric in performance["metrics"].values():
         low, high = metric["difference_interval"]
         yield (

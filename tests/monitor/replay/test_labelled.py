@@ -6,6 +6,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from driftline.monitor.performance.settings import PerformanceSettings
+from driftline.monitor.performance.task import Task, TaskKind
 from driftline.monitor.replay.labelled import labelled_performance
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
 
@@ -14,10 +15,12 @@ IDS = [i.to_bytes(16, "big") for i in range(ROWS)]
 SCORE = PredictionColumn("output", "prediction", "out_prediction", ColumnType.DOUBLE)
 
 
-def measured(then: np.ndarray, now: np.ndarray, truth: np.ndarray, ids: list[bytes] = IDS) -> dict[str, object]:
+def measured(
+    then: np.ndarray, now: np.ndarray, truth: np.ndarray, ids: list[bytes] = IDS, known: Task | None = None
+) -> dict[str, object]:
     found = labelled_performance(
         "clf", [(SCORE, SCORE)], {"out_prediction": then}, {"out_prediction": now},
-        [orjson.dumps(x).decode() for x in truth.tolist()], ids, PerformanceSettings(),
+        [orjson.dumps(x).decode() for x in truth.tolist()], ids, PerformanceSettings(), known,
     )  # fmt: skip
     assert found is not None
     return found
@@ -46,6 +49,21 @@ def test_metrics_are_scikit_learns() -> None:
     assert numbers["mae"]["recorded"] == pytest.approx(1)
     assert numbers["rmse"]["asked"] == pytest.approx(sklearn_metrics.root_mean_squared_error(amounts, amounts * 1.1))
     assert numbers["r2"]["asked"] == pytest.approx(sklearn_metrics.r2_score(amounts, amounts * 1.1))
+
+
+def test_a_mistaken_label_is_left_out_and_makes_no_other_task_where_the_reference_tells_it() -> None:
+    truth, score = scores(0, 1.5)
+    mistaken = np.where(np.arange(ROWS) == 7, 9, truth)
+    binary = Task(TaskKind.BINARY, probabilities=("out_prediction",), classes=("0", "1"))
+    found = measured(score, score, mistaken, known=binary)
+    assert (found["rows"], found["unusable_rows"]) == (ROWS - 1, 1)
+    kept = np.arange(ROWS) != 7
+    assert found["metrics"]["roc_auc"]["asked"] == pytest.approx(
+        sklearn_metrics.roc_auc_score(truth[kept], score[kept])
+    )
+    assert "mae" in measured(score, score, mistaken)["metrics"]  # by labels alone these would be numbers
+    elsewhere = Task(TaskKind.BINARY, probabilities=("out_other",), classes=("0", "1"))
+    assert measured(score, score, truth, known=elsewhere)["metrics"] != {}
 
 
 def test_the_interval_of_the_paired_difference_covers_it_and_is_narrower_than_unpaired_ones() -> None:

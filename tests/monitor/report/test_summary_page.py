@@ -107,6 +107,16 @@ def test_a_bare_report_says_what_it_lacks() -> None:
         assert part in text
 
 
+def test_a_report_made_without_a_monitor_says_that_no_job_ran_and_what_tells_the_performance() -> None:
+    made = content(100, column())
+    made["jobs"] = {"drift": {"runs": 0, "failures": 0, "last_failure": None, "last_success_at": None}}
+    made["sample"]["labelled_rows"] = 40
+    text = render(made)
+    assert "None ran: is <code>driftline monitor</code> up?" in text
+    assert "though rows of it have labels. Now: <code>driftline performance tiny</code>" in text
+    assert "needs labels" not in text
+
+
 def test_checks_say_of_how_many_rows_they_were_and_those_without_a_verdict_are_not_in_order() -> None:
     made = content(2_305, column("age", 0.3))
     arm, window = made["arms"][0], {**made["window"], "rows": 1_005}
