@@ -14,7 +14,7 @@ _TEXT = """\
 ARG PYTHON_IMAGE={base_image}
 
 FROM ${{PYTHON_IMAGE}} AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONHASHSEED=0
 RUN python -m venv /opt/driftline
 WORKDIR {mounted}
 COPY {requirements} .
@@ -22,15 +22,16 @@ COPY {requirements} .
 RUN /opt/driftline/bin/pip install --no-compile \\
     --requirement requirements.txt --requirement driftline.txt --constraint pins.txt \\
     && /opt/driftline/bin/pip freeze --exclude driftline > /opt/driftline/pins.txt
-# The tests of these packages are a tenth of the image. Compiled without times in it, so that two builds are alike; some
-# packages bring files that are for another Python.
+# The tests of these packages are a tenth of the image. Compiled without times in it and the venv's own pip too (-f), so
+# that two builds are alike; some packages bring files that are for another Python.
 RUN cd /opt/driftline/lib/python*/site-packages \\
     && for package in {tested}; do \\
         test ! -d $package || find $package -type d -name tests -prune -exec rm -r {{}} +; done \\
-    && {{ /opt/driftline/bin/python -m compileall -q --invalidation-mode unchecked-hash . >/dev/null || true; }}
+    && {{ /opt/driftline/bin/python -m compileall -q -f --invalidation-mode unchecked-hash . >/dev/null || true; }}
 
 FROM ${{PYTHON_IMAGE}}
-{system_packages}RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp driftline \\
+# The variable: useradd writes down the day.
+{system_packages}RUN SOURCE_DATE_EPOCH=0 useradd --uid 10001 --user-group --no-create-home --home-dir /tmp driftline \\
     && install -d -o 10001 -g 10001 /var/lib/driftline
 COPY --from=build /opt/driftline /opt/driftline
 COPY {model} /opt/ml/model

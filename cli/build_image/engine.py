@@ -1,5 +1,6 @@
 """Docker or Podman, asked to build an image from a folder."""
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -8,11 +9,23 @@ from pathlib import Path
 from driftline.store.errors import ConfigurationError, EnvironmentNotBuilt
 
 ENGINES = ("docker", "podman")
+_EPOCH = "SOURCE_DATE_EPOCH"  # https://reproducible-builds.org/specs/source-date-epoch/
 
 
 def build_command(engine: str, name: str, context: Path) -> list[str]:
-    """Return the command that builds an image from a context."""
-    return [engine, "build", "--tag", name, str(context)]
+    """Return the command that builds an image from a context.
+
+    Where SOURCE_DATE_EPOCH is set, Podman is told to write that time everywhere, so that two builds can be one image;
+    Docker reads the variable itself.
+
+    Raises:
+        ConfigurationError: it is set to something else than seconds.
+    """
+    epoch = os.environ.get(_EPOCH, "")
+    if epoch and not (epoch.isascii() and epoch.isdigit()):
+        raise ConfigurationError(f"{_EPOCH} is not a number of seconds since 1970: set it to one, 0 for instance")
+    times = ["--timestamp", epoch] if epoch and engine == "podman" else []
+    return [engine, "build", *times, "--tag", name, str(context)]
 
 
 def build(engine: str | None, name: str, context: Path) -> None:

@@ -1,12 +1,9 @@
 """compose.yaml as a user types it: it comes up in order, fills the boards, and loses nothing whatever is restarted."""
 
 import json
-import threading
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
-import uuid
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 
 import board_queries
 import pytest
+from container_clients import Clients
 from container_stack import ROOT, Stack, brought_up, engine, invocation_ids
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
@@ -48,38 +46,6 @@ def query(expression: str) -> list[dict[str, Any]]:
 def seconds(text: str) -> float:
     """Return the seconds since the epoch of a time as an engine prints it."""
     return datetime.fromisoformat(text).timestamp()
-
-
-class Clients:
-    """A client that asks on and on, over a new connection each time; what was answered is remembered."""
-
-    def __init__(self) -> None:
-        self.answered: set[uuid.UUID] = set()
-        self.failed = 0
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(2)]
-
-    def __enter__(self) -> "Clients":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self) -> None:
-        while not self._stop.wait(0.02):
-            request = urllib.request.Request(
-                f"{SCORER}/invocations", BODY, {"Content-Type": "application/json"}, method="POST"
-            )
-            try:
-                with urllib.request.urlopen(request, timeout=10) as answer:
-                    answer.read()
-                    self.answered.add(uuid.UUID(answer.headers["x-driftline-invocation-id"]))
-            except (OSError, urllib.error.URLError):
-                self.failed += 1
 
 
 def test_a_service_starts_when_what_it_needs_is_there(stack: Stack) -> None:
@@ -129,7 +95,7 @@ def test_the_demos_traffic_fills_the_boards_within_minutes(stack: Stack) -> None
 
 
 def test_whatever_is_restarted_or_killed_every_answer_is_in_the_store(stack: Stack) -> None:
-    with Clients() as clients:
+    with Clients(SCORER, BODY) as clients:
         for service in ("monitor", "prometheus", "alertmanager", "grafana", "mlflow", "postgres", "scorer"):
             before = len(clients.answered)
             stack.compose("restart", "--timeout", "45", service)
@@ -155,7 +121,7 @@ def test_whatever_is_restarted_or_killed_every_answer_is_in_the_store(stack: Sta
 
 
 def test_a_new_container_of_the_scorer_goes_on_with_the_old_ones_spool(stack: Stack, tmp_path: Path) -> None:
-    with Clients() as clients:
+    with Clients(SCORER, BODY) as clients:
         time.sleep(2)
         stack.compose("up", "--detach", "--no-deps", "--force-recreate", "--no-build", "scorer")
         stack.wait_healthy("scorer")

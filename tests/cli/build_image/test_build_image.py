@@ -139,6 +139,17 @@ def test_one_model_is_named_and_what_builds_it_is_there(
     assert "docker is not installed" in str(run(model, "--name", "churn", "--engine", "docker").exception)
 
 
+def test_podman_writes_the_time_of_source_date_epoch_everywhere(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = (model, "-d", tmp_path / "image", "--engine")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert "build it: podman build --timestamp 86400 --tag " in run(*flags, "podman").output
+    assert "build it: docker build --tag " in run(*flags, "docker").output
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    assert "is not a number of seconds" in str(run(*flags, "podman").exception)
+
+
 def test_a_models_name_cannot_write_into_the_dockerfile() -> None:
     text = dockerfile("churn\nRUN rm -rf /, version 1", "python:3.11-slim")
     assert "\nRUN rm" not in text
