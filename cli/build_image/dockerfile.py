@@ -30,8 +30,8 @@ RUN cd /opt/driftline/lib/python*/site-packages \\
     && {{ /opt/driftline/bin/python -m compileall -q -f --invalidation-mode unchecked-hash . >/dev/null || true; }}
 
 FROM ${{PYTHON_IMAGE}}
-# The variable: useradd writes down the day.
-{system_packages}RUN SOURCE_DATE_EPOCH=0 useradd --uid 10001 --user-group --no-create-home --home-dir /tmp driftline \\
+{system_packages}# The variable: useradd writes down the day.
+RUN SOURCE_DATE_EPOCH=0 useradd --uid 10001 --user-group --no-create-home --home-dir /tmp driftline \\
     && install -d -o 10001 -g 10001 /var/lib/driftline
 COPY --from=build /opt/driftline /opt/driftline
 COPY {model} /opt/ml/model

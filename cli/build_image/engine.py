@@ -43,7 +43,8 @@ def build(engine: str | None, name: str, context: Path) -> None:
     if code:
         raise EnvironmentNotBuilt(
             f"`{shlex.join(command[:2])}` failed with {code}, the reason stands above: correct the model's "
-            "requirements, or write the context alone with --output-directory and build it by hand"
+            "requirements, name another engine with --engine, or write the context alone with --output-directory and "
+            "build it by hand"
         )
 
 
