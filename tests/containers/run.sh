@@ -68,5 +68,6 @@ tag=$(sed -n 's/^  image: \(driftline:.*\)/\1/p' compose.yaml)
 # Under the name that compose asks the engine for: by its interface Podman takes short names for Docker's.
 "${build[@]}" "$engine" build --quiet --tag "$tag" --tag "docker.io/library/$tag" . >/dev/null
 "$engine" images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep "/$tag "
+# Containers mount what lies in the tests' folders: these are here, where nobody clears up temporary files.
 BUILD_CONTAINERS_CONF=$work/build.conf CONTAINER_ENGINE=$engine PYTHON_IMAGE=$python_image \
-    .venv/bin/python -m pytest -p no:cacheprovider -q -s --durations=8 $here -m containers "$@"
+    .venv/bin/python -m pytest -p no:cacheprovider --basetemp "$work/tests" -q -s --durations=8 $here -m containers "$@"
