@@ -152,7 +152,7 @@ def _multivariate(context: "JobContext", judged: "Judgement", now: bool) -> "Mul
 
 
 def _table(judged: "Judgement") -> str:
-    from driftline.monitor.judge import iso
+    from driftline.store.records import iso
 
     importances = judged.reference.importances is not None
     heads = ("column", "statistic", *(["importance"] if importances else []), "score", "threshold", "rows", "verdict")

@@ -32,7 +32,7 @@ def quality_table(findings: Sequence["QualityFinding"]) -> str:
 
 def multivariate_line(check: "MultivariateDrift | None") -> str:
     """Return what was found of all inputs together, and when."""
-    from driftline.monitor.judge import iso
+    from driftline.store.records import iso
 
     if check is None:
         return "all inputs together: not checked yet; the monitor does so every hour, `--multivariate` does now"

@@ -30,7 +30,7 @@ def tell_segments(
 
 
 def _table(found: "SegmentsNow") -> str:
-    from driftline.monitor.judge import iso
+    from driftline.store.records import iso
 
     rows, below = [_HEADS], [""]
     for drift in found.drifts:
@@ -56,8 +56,8 @@ def _numbers(worst: Any) -> tuple[float | None, float | None]:
 
 
 def _document(found: "SegmentsNow") -> dict[str, Any]:
-    from driftline.monitor.judge import iso
     from driftline.monitor.segments.judge import columns_document
+    from driftline.store.records import iso
 
     return {
         "model": found.version.identity.name,

@@ -3,14 +3,14 @@
 import os
 from typing import Any
 
-from driftline.cli.open_store import closed_with_command
+from driftline.cli.open_store import open_for_command
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.multivariate.settings import MultivariateSettings
 from driftline.monitor.performance.settings import PerformanceSettings
 from driftline.monitor.quality.settings import QualitySettings
 from driftline.monitor.settings import MonitorSettings, ReportSettings
-from driftline.store.engine import open_engine, require_file
+from driftline.store.engine import require_file
 from driftline.store.home import make_home
 from driftline.store.imports.settings import ImportSettings
 from driftline.store.labels.settings import LabelSettings
@@ -59,7 +59,7 @@ def open_context(
     if not create:
         require_file(base.store_url)
     make_home(base.home)
-    engine = closed_with_command(open_engine(base.store_url))
+    engine = open_for_command(base.store_url)
     prepare(engine)
     return JobContext(
         engine=engine,

@@ -2,7 +2,6 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from driftline.cli.base_options import base_options
 from driftline.cli.open_store import open_store
 from driftline.cli.progress import counted, progress_bar
 from driftline.store.errors import ConfigurationError
+from driftline.store.records import iso
 from driftline.store.settings import BaseSettings, load_section
 
 if TYPE_CHECKING:
@@ -155,4 +155,4 @@ def _tell(report: "LabelReport") -> None:
 
 
 def _time(at_us: int | None) -> str | None:
-    return None if at_us is None else f"{datetime.fromtimestamp(at_us / 1e6, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return None if at_us is None else iso(at_us)

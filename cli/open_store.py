@@ -15,13 +15,18 @@ def open_store(base: BaseSettings) -> Engine:
         ConfigurationError, StoreUnreachable, SchemaMismatch: each names the next command.
     """
     require_file(base.store_url)
-    engine = closed_with_command(open_engine(base.store_url))
+    engine = open_for_command(base.store_url)
     migrate.check(engine)
     return engine
 
 
-def closed_with_command(engine: Engine) -> Engine:
-    """Return the engine, whose connections end when the command that runs does."""
+def open_for_command(url: str) -> Engine:
+    """Return an engine for the store's URL, whose connections end when the command that runs does.
+
+    Raises:
+        ConfigurationError, StoreUnreachable: as ``open_engine``.
+    """
+    engine = open_engine(url)
     if context := click.get_current_context(silent=True):
         context.call_on_close(engine.dispose)
     return engine

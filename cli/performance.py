@@ -41,10 +41,10 @@ def performance(base: BaseSettings, model: str, since: int, segment: str | None,
     MODEL is a name, name/version or models:/name/version; a name alone means the version that had rows last.
     """
     from driftline.cli.job_context import open_context
-    from driftline.monitor.judge import iso
     from driftline.monitor.performance.realised import count_labels
     from driftline.monitor.watch import find_version
     from driftline.store.labels.changes import HOUR_US
+    from driftline.store.records import iso
 
     context = open_context(base, create=False)
     with context.engine.connect() as connection:
@@ -125,9 +125,8 @@ def _document(
     found: "dict[int, Realised]",
     estimated: "dict[int, list[JudgedMetric]]",
 ) -> dict[str, object]:
-    from driftline.monitor.judge import iso
     from driftline.monitor.performance_document import coverage_document, performance_document
-    from driftline.store.records import Arm
+    from driftline.store.records import Arm, iso
 
     reference = None if counted is None else counted.reference
     return {

@@ -28,10 +28,9 @@ def tell_segments(
     as_json: bool,
 ) -> None:
     """Print the performance by a column's segments, in a window of whole hours, arm by arm."""
-    from driftline.monitor.judge import iso
     from driftline.monitor.rows.performance_rows import labelled_arms
     from driftline.monitor.segments.performance_check import segments_performance_now
-    from driftline.store.records import Arm
+    from driftline.store.records import Arm, iso
 
     with context.engine.connect() as connection:
         arms = labelled_arms(connection, version.id)

@@ -115,9 +115,9 @@ def show(base: BaseSettings, model: str) -> None:
     MODEL is a name, name/version or models:/name/version.
     """
     from driftline.cli.job_context import open_context
-    from driftline.monitor.judge import iso
     from driftline.monitor.training.reference import require
     from driftline.monitor.watch import find_version
+    from driftline.store.records import iso
 
     context = open_context(base, create=False)
     with context.engine.connect() as connection:

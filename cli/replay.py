@@ -129,8 +129,7 @@ def replay(
 
 def _log_later(window: tuple[int, int]) -> str:
     """Return how to log the replay that was just told: by the same rows, whatever came since."""
-    from driftline.monitor.judge import iso
-    from driftline.store.records import MICROSECONDS
+    from driftline.store.records import MICROSECONDS, iso
 
     start, end = iso(window[0]), iso(-(-window[1] // MICROSECONDS) * MICROSECONDS)
     return f"the replay is told but not logged: log it by the same command with --since {start} --until {end}"

@@ -8,12 +8,11 @@ import click
 from driftline.cli.base_options import base_options
 from driftline.cli.export import export
 from driftline.cli.forget import forget
-from driftline.cli.open_store import closed_with_command, open_store
+from driftline.cli.open_store import open_for_command, open_store
 from driftline.cli.progress import counted
 from driftline.cli.prune import prune
 from driftline.cli.status import status
 from driftline.store import migrate
-from driftline.store.engine import open_engine
 from driftline.store.errors import DriftlineError
 from driftline.store.home import make_home
 from driftline.store.loader.loader import Loader
@@ -38,7 +37,7 @@ def upgrade(base: BaseSettings) -> None:
     """Bring the database to this driftline's schema."""
     if not base.store:
         make_home(base.home)
-    engine = closed_with_command(open_engine(base.store_url))
+    engine = open_for_command(base.store_url)
     migrate.upgrade(engine)
     click.echo(f"the store {engine.url.render_as_string(hide_password=True)} is ready")
 

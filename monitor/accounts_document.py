@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from driftline.monitor.judge import iso
 from driftline.store.accounts import accounts
 from driftline.store.errors import DriftlineError
+from driftline.store.records import iso
 
 log = logging.getLogger(__name__)
 _MOST_SPOOLS = 50

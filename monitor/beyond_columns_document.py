@@ -8,9 +8,9 @@ import orjson
 from sqlalchemy import Row
 
 from driftline.monitor.drift.verdict import in_thresholds
-from driftline.monitor.judge import iso
 from driftline.monitor.multivariate.check import MultivariateDrift
 from driftline.monitor.quality.finding import QualityFinding
+from driftline.store.records import iso
 
 
 def quality_document(findings: Sequence[QualityFinding]) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -20,7 +19,7 @@ from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
 from driftline.store.profile_rows import SPAN_US
 from driftline.store.reads import window_profile
-from driftline.store.records import MICROSECONDS, Arm
+from driftline.store.records import MICROSECONDS, Arm, iso
 from driftline.store.references import newest_reference
 
 
@@ -156,8 +155,3 @@ def document(judged: Judgement) -> dict[str, Any]:
             for d in judged.ranked
         ],
     }
-
-
-def iso(at_us: int) -> str:
-    """Return a time as ISO 8601 in UTC, to the second."""
-    return datetime.fromtimestamp(at_us / MICROSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from driftline.monitor.judge import iso
 from driftline.monitor.performance.coverage import LabelCoverage
 from driftline.monitor.performance.unusable import said_of_unusable
 from driftline.monitor.performance.verdict import JudgedMetric
+from driftline.store.records import iso
 
 
 def performance_document(judged: Sequence[JudgedMetric]) -> list[dict[str, Any]]:

@@ -210,7 +210,7 @@ def _shares(profiled: ProfiledColumn, reference: Reference) -> _Shares:
     once = np.count_nonzero(counts == 1) / counts.sum()
     if np.count_nonzero(counts) == 1:
         once = max(1 / counts.sum(), _STRANGERS)
-    if compares_categories(profiled, reference):
+    if compares_categories(profiled, reference.profile):
         return _Shares(counts, [-1], once if profiled.kind == "categorical" else 0.0)
     few = profiled.bins is not None and profiled.bins.distinct <= FEW_COARSE_VALUES
     return _Shares(counts, [0, -1], once / 2 if few else 1 / counts.sum())

@@ -130,7 +130,7 @@ class ColumnJudge:
             side=column.side,
             name=column.name,
             column_name=column.column_name,
-            kind="categorical" if compares_categories(profiled, self._reference) else "numeric",
+            kind="categorical" if compares_categories(profiled, self._reference.profile) else "numeric",
             statistic=found.statistic if found else statistic_of(profiled, self._reference, self._settings),
             score=found.score if found else None,
             threshold=found.threshold if found else None,

@@ -78,7 +78,7 @@ def picture_of(profiled: ProfiledColumn, reference: Reference, window: Profile) 
         window: a profile on its bins.
     """
     name = profiled.column.column_name
-    if compares_categories(profiled, reference):
+    if compares_categories(profiled, reference.profile):
         return picture(reference.profile.categories(name), window.categories(name), name=profiled.column.name)
     what = "lengths" if profiled.kind in ("length", "text") else "values"
     times = profiled.column.type is ColumnType.DATETIME

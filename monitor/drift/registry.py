@@ -51,15 +51,22 @@ def judged_by_shares(profiled: ProfiledColumn, reference: Reference) -> bool:
     distance could be told.
     """
     few = profiled.bins is not None and profiled.bins.distinct <= FEW_VALUES
-    return few or compares_categories(profiled, reference)
+    return few or compares_categories(profiled, reference.profile)
 
 
-def compares_categories(profiled: ProfiledColumn, reference: Reference) -> bool:
+def compares_categories(profiled: ProfiledColumn, reference: Profile) -> bool:
     """Whether a column's named categories are compared: not those of a text column that is judged by its length.
 
     A text column's are when they make up half of the reference.
+
+    Args:
+        profiled: the column.
+        reference: the reference's own profile.
     """
-    return _names_most(profiled, reference.profile)
+    if profiled.categories is None or profiled.bins is None:
+        return profiled.categories is not None
+    counts = reference.categories(profiled.column.column_name)
+    return bool(counts.counts.sum() >= _COVERED * counts.value_rows)
 
 
 def share_counts(profiled: ProfiledColumn, reference: Profile, profile: Profile) -> NDArray[np.int64]:
@@ -71,17 +78,10 @@ def share_counts(profiled: ProfiledColumn, reference: Profile, profile: Profile)
         profile: whose rows are counted: the window's, or the reference's again.
     """
     name = profiled.column.column_name
-    if _names_most(profiled, reference):
+    if compares_categories(profiled, reference):
         counts = profile.categories(name)
         return np.append(counts.counts, counts.unseen)
     return coarse_counts(coarse_groups(reference.numeric(name)), profile.numeric(name).counts)
-
-
-def _names_most(profiled: ProfiledColumn, reference: Profile) -> bool:
-    if profiled.categories is None or profiled.bins is None:
-        return profiled.categories is not None
-    counts = reference.categories(profiled.column.column_name)
-    return bool(counts.counts.sum() >= _COVERED * counts.value_rows)
 
 
 def score(statistic: str, profiled: ProfiledColumn, reference: Profile, window: Profile) -> float:

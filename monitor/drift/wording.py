@@ -58,7 +58,7 @@ class Rows:
 def value_change(profiled: ProfiledColumn, reference: Reference, window: Profile) -> str:
     """Return how the values changed: of categories when these are compared, else of numbers or lengths."""
     name = profiled.column.column_name
-    if compares_categories(profiled, reference):
+    if compares_categories(profiled, reference.profile):
         return _category_change(profiled, reference.profile, window)
     what = "length" if profiled.categories is not None or profiled.kind == "length" else ""
     return _number_change(what, reference.profile.numeric(name), window.numeric(name))
@@ -87,7 +87,7 @@ def past_windows(windows: int) -> str:
 def effect(profiled: ProfiledColumn, reference: Reference, window: Profile) -> float | None:
     """Return how far the mean moved, in standard deviations of the reference, or the share that moved most; signed."""
     name = profiled.column.column_name
-    if compares_categories(profiled, reference):
+    if compares_categories(profiled, reference.profile):
         before, now = (p.categories(name) for p in (reference.profile, window))
         moves = np.append(now.counts, now.unseen) / now.value_rows
         moves -= np.append(before.counts, before.unseen) / before.value_rows

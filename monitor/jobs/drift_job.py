@@ -11,7 +11,7 @@ from driftline.monitor.drift.episodes import Episode, follow
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.drift.verdict import ColumnDrift, Verdict
 from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, each_version, without_reference
-from driftline.monitor.judge import Judgement, Pace, iso, judge_windows
+from driftline.monitor.judge import Judgement, Pace, judge_windows
 from driftline.monitor.rows import results
 from driftline.monitor.rows.episode_rows import WHOLE, Place, lock_episodes, open_episodes, save_episode
 from driftline.monitor.rows.history_rows import PastHours
@@ -20,7 +20,7 @@ from driftline.monitor.segments.parts import whole_settings
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.engine import writing
 from driftline.store.profile.reference import Reference
-from driftline.store.records import Arm
+from driftline.store.records import Arm, iso
 from driftline.store.references import newest_reference, replace_calibration
 
 NAME = "drift"

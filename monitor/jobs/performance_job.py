@@ -75,9 +75,9 @@ def _summary(found: Realised, *, several: bool) -> str:
     breaches = list(dict.fromkeys(metric.metric for metric in found.metrics if metric.breached))
     rows = max((metric.labelled_rows for metric in found.metrics), default=0)
     arm = f" ({Arm(found.arm).name.lower()})" if several else ""
-    unusable = sum(found.coverage.unusable.values())
-    arm += f" and {unusable} unusable" if unusable else ""
+    left_out = sum(found.coverage.unusable.values())
+    unusable = f" and {left_out} unusable" if left_out else ""
     if not any(metric.breached is not None for metric in found.metrics):
-        return f"{rows} labelled rows{arm}, no verdict"
+        return f"{rows} labelled rows{arm}{unusable}, no verdict"
     verdict = f"worse than the reference by {', '.join(breaches)}" if breaches else "no breach"
-    return f"{rows} labelled rows{arm}, {verdict}"
+    return f"{rows} labelled rows{arm}{unusable}, {verdict}"

@@ -11,7 +11,6 @@ from driftline.monitor.drift.episodes import Episode, follow
 from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.drift.verdict import Verdict
 from driftline.monitor.jobs.job import JobContext, JobReport, Outcome, each_version, without_reference
-from driftline.monitor.judge import iso
 from driftline.monitor.rows.results import Result
 from driftline.monitor.rows.segment_rows import (
     Owner,
@@ -28,7 +27,7 @@ from driftline.store.engine import writing
 from driftline.store.profile.reference import Reference
 from driftline.store.profile.segments import SegmentedReference
 from driftline.store.profile_levels import HOUR
-from driftline.store.records import MICROSECONDS, Arm
+from driftline.store.records import MICROSECONDS, Arm, iso
 from driftline.store.references import newest_reference
 from driftline.store.segments.hours import CountReport, count_hours, settled_until
 from driftline.store.segments.windows import growing_segment_windows, whole_hour_spans
@@ -82,11 +81,11 @@ def _judge(
     reference_id, reference = in_force
     owner = Owner(version.id, reference_id, arm, segmented.column.name)
     settings = segment_budget(context.drift, context.segments, len(reference.segments))
-    parts = {name: segmented.reference(reference, name) for name in segmented.parts}
-    statistics = {name: chosen_statistics(part, settings) for name, part in parts.items() if part is not None}
     with context.engine.connect() as connection:
         if is_judged(connection, owner, end_us):
             return []
+        parts = {name: segmented.reference(reference, name) for name in segmented.parts}
+        statistics = {name: chosen_statistics(part, settings) for name, part in parts.items() if part is not None}
         windows = growing_segment_windows(connection, version.id, in_force, segmented.column, arm, spans, end_us)
         past = past_segments(connection, owner, spans, statistics, end_us, open_segments(connection, owner))
     drifts = judge_segments(reference, segmented, windows, settings, interval_seconds=HOUR, past=past)

@@ -80,7 +80,7 @@ def bin_shares(profiled: ProfiledColumn, reference: Reference, window: Profile) 
         window: a profile on the reference's bins.
     """
     sides = (reference.profile, window)
-    if compares_categories(profiled, reference):
+    if compares_categories(profiled, reference.profile):
         names, counts = _categories(profiled, sides)
     else:
         names, counts = _numbers(profiled, sides)

@@ -66,8 +66,10 @@ def labelled_performance(
     nothing: dict[str, Any] = {"rows": len(places), "unusable_rows": 0, "task": None, "headline": None, "metrics": {},
                                "reason": ""}  # fmt: skip
     try:
-        is_known = known is not None and set(known.columns) <= then.keys()
-        task = known if known and is_known else decide_task(model, [a for a, _ in pairs], then, truth, settings)
+        if known and set(known.columns) <= then.keys():
+            task = known
+        else:
+            task = decide_task(model, [a for a, _ in pairs], then, truth, settings)
     except TaskUnclear as error:
         return nothing | {"reason": str(error)}
     scores = [_Scores(task, answers, truth) for answers in (then, now)]
@@ -77,12 +79,8 @@ def labelled_performance(
     requests = np.unique([ids[i] for i in places[usable].tolist()], return_inverse=True)[1].reshape(-1)
     metrics = _paired(scores[0].metrics(usable), scores[1].metrics(usable), requests, seed)
     headline = next((name for name in _HEADLINES if name in metrics), None)
-    left_out = {"unusable_rows": int((~usable).sum())}
-    return (
-        nothing
-        | left_out
-        | {"rows": int(usable.sum()), "task": task.kind.value, "headline": headline, "metrics": metrics}
-    )
+    rows = {"rows": int(usable.sum()), "unusable_rows": int((~usable).sum())}
+    return nothing | rows | {"task": task.kind.value, "headline": headline, "metrics": metrics}
 
 
 def _paired(

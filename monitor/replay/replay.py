@@ -14,7 +14,6 @@ import orjson
 from numpy.typing import NDArray
 
 from driftline.monitor.jobs.job import JobContext
-from driftline.monitor.judge import iso
 from driftline.monitor.mlflow_link import exact_uri
 from driftline.monitor.performance.reference_performance import performance_of, task_of_reference
 from driftline.monitor.performance.task import Task
@@ -34,7 +33,7 @@ from driftline.monitor.replay.verdict import sentence
 from driftline.monitor.replay.where import telling_columns
 from driftline.monitor.watch import WatchedVersion, find_version
 from driftline.store.errors import DriftlineError, MlflowUnreachable, ModelNotFound
-from driftline.store.records import Arm, ModelIdentity, invocation_id_text
+from driftline.store.records import Arm, ModelIdentity, invocation_id_text, iso
 from driftline.store.references import newest_reference
 from driftline.store.sampling import Sample, draw
 

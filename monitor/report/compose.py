@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 
 from driftline.monitor.accounts_document import accounts_document
 from driftline.monitor.jobs.job import JobContext
-from driftline.monitor.judge import iso
 from driftline.monitor.mlflow_link import exact_uri
 from driftline.monitor.performance.reference_performance import performance_of
 from driftline.monitor.report.arm_findings import DRAWN as DRAWN_COLUMNS
@@ -23,6 +22,7 @@ from driftline.monitor.report.window_checks import check_window
 from driftline.monitor.training.reference_sample import read_sample
 from driftline.monitor.watch import WatchedVersion, watched_versions
 from driftline.store.errors import MlflowUnreachable
+from driftline.store.records import iso
 
 Progress = Callable[[str], object]
 

@@ -4,10 +4,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from driftline.monitor.judge import iso
 from driftline.monitor.rows.results import Result, job_clock
 from driftline.monitor.status import CHECKS, STORE_CHECKS
 from driftline.store import schema
+from driftline.store.records import iso
 
 
 def job_health(connection: Connection, model_version_id: int, window: tuple[int, int]) -> dict[str, dict[str, Any]]:

@@ -10,9 +10,8 @@ from monitor_rig import TinyModel, rows, save_reference, send
 
 from driftline.cli.main import root
 from driftline.monitor.jobs.job import JobContext
-from driftline.monitor.judge import iso
 from driftline.store.errors import ModelNotFound
-from driftline.store.records import MICROSECONDS, Arm
+from driftline.store.records import MICROSECONDS, Arm, iso
 
 Run = Callable[..., Result]
 

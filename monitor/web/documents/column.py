@@ -5,7 +5,6 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from driftline.monitor.judge import iso
 from driftline.monitor.web.documents import parts
 from driftline.monitor.web.documents.chosen import Chosen, NotWatched, choose
 from driftline.monitor.web.documents.columns import SORTS, in_order, path_of, pictures_of
@@ -15,6 +14,7 @@ from driftline.monitor.web.reads import model_history
 from driftline.monitor.web.reads.score_history import column_history, ratio
 from driftline.monitor.web.sources import Sources
 from driftline.store.profile_levels import DAY_US
+from driftline.store.records import iso
 
 
 def column_document(sources: Sources, model: str, column: str, query: PageQuery) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from driftline.monitor.beyond_columns_document import segments_document
-from driftline.monitor.judge import iso
 from driftline.monitor.performance.deciding import deciding
 from driftline.monitor.performance_document import coverage_document, performance_document
 from driftline.monitor.report.kept_reports import newest_reports
@@ -23,7 +22,7 @@ from driftline.monitor.web.reads.recent_requests import RecentRequests, recent_r
 from driftline.monitor.web.reads.score_history import Judgements, judgements, ratio
 from driftline.monitor.web.sources import Sources
 from driftline.store.profile_levels import DAY_US
-from driftline.store.records import MICROSECONDS
+from driftline.store.records import MICROSECONDS, iso
 
 PER_PAGE = 25
 _SHOWN_EVENTS, _SHOWN_REPORTS = 20, 10

@@ -10,7 +10,6 @@ from sqlalchemy import Row
 from driftline.monitor.accounts_document import accounts_document
 from driftline.monitor.drift.verdict import in_thresholds
 from driftline.monitor.drift.windows import span_name
-from driftline.monitor.judge import iso
 from driftline.monitor.multivariate.check import MultivariateDrift
 from driftline.monitor.quality.finding import QualityFinding, QualityVerdict
 from driftline.monitor.rows.results import JobClock
@@ -18,7 +17,7 @@ from driftline.monitor.status import VersionStatus
 from driftline.monitor.watch import WatchedVersion
 from driftline.monitor.web.reads.recent_requests import Traffic
 from driftline.monitor.web.sources import Sources
-from driftline.store.records import MICROSECONDS
+from driftline.store.records import MICROSECONDS, iso
 
 # A job is overdue when it should have succeeded twice since it last did: what the alerts hold it to.
 OVERDUE_INTERVALS = 2.5

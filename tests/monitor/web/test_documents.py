@@ -11,13 +11,12 @@ from site_rig import Serve, Site
 from sqlalchemy import event, insert, select, update
 
 from driftline.monitor.drift.verdict import Verdict
-from driftline.monitor.judge import iso
 from driftline.monitor.multivariate.check import MultivariateDrift
 from driftline.monitor.quality.finding import Kind, share_finding, unjudged
 from driftline.monitor.rows.multivariate_rows import save_check
 from driftline.monitor.rows.quality_rows import save_findings
 from driftline.store import schema
-from driftline.store.records import Arm, now_us
+from driftline.store.records import Arm, iso, now_us
 
 
 def test_the_fleet_has_the_drifted_models_first_and_counts_verdicts(site: Site) -> None:
