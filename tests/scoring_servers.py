@@ -16,6 +16,7 @@ from typing import TypeVar
 import servers
 from prometheus_client.parser import text_string_to_metric_families
 
+from driftline.store.errors import SpoolError
 from driftline.store.records import Invocation
 from driftline.store.spool.adoption import adopt_orphans, spools
 from driftline.store.spool.layout import Meta
@@ -129,7 +130,7 @@ class DriftlineServer(ScoringServer):
     def workers(self) -> list[int]:
         """Return the processes that have the scoring application: those that own a spool."""
         family = self.family()
-        return [pid for path in spools(self.spool_folder) if (pid := Meta.read(path).pid) in family]
+        return [pid for path in spools(self.spool_folder) if (pid := _owner(path)) in family]
 
 
 Server = TypeVar("Server", bound=ScoringServer)
@@ -216,6 +217,16 @@ def spooled_invocations(folder: Path) -> list[Invocation]:
     time.sleep(0.1)  # the writer thread's turn
     adopt_orphans(folder)
     return [Invocation.unpack(record.payload) for path in spools(folder) for record in _records(SpoolReader(path))]
+
+
+def _owner(spool: Path) -> int | None:
+    """Return the process that owns a spool, or None where the loader has removed it since it was listed."""
+    try:
+        return Meta.read(spool).pid
+    except SpoolError:
+        if spool.exists():
+            raise
+        return None
 
 
 def _records(reader: SpoolReader) -> Iterator:
