@@ -18,7 +18,7 @@ from driftline.scorer.served_model import ServedModel
 from driftline.scorer.tally import TallySheet
 from driftline.scorer.tee import Tee
 from driftline.store.prediction_columns import prediction_columns
-from driftline.store.records import Arm, Invocation, ModelIdentity
+from driftline.store.records import Arm, InvocationFields, ModelIdentity
 from driftline.store.settings import load_base, load_section
 from driftline.store.spool.record import Kind
 from driftline.store.spool.settings import SpoolSettings
@@ -69,7 +69,7 @@ async def answer_plain(scope: Any, receive: Any, send: Any) -> None:
 class NothingRecorded(Tee):
     """A tee that never asks for the invocation: what is left of the layer is not the tee's cost."""
 
-    def record(self, make: Callable[[], Invocation], kind: Kind = Kind.INVOCATION) -> int | None:
+    def record(self, invocation: InvocationFields, kind: Kind = Kind.INVOCATION) -> int | None:
         return None
 
 

@@ -22,10 +22,10 @@ from driftline.scorer.scored import Scored
 from driftline.scorer.served_model import ServedModel
 from driftline.scorer.time_limit import Deadline
 from driftline.store.payload.body_parser import WITHHELD
-from driftline.store.records import Invocation, invocation_id_text, new_invocation_id, now_us
+from driftline.store.records import invocation_id_text, new_invocation_id, now_us
 from driftline.store.spool.record import Kind
 
-_STORED_HEADER_BYTES = 0xFFFF  # what a record's header has room for
+_BODY, _TYPED = Kind.INVOCATION, Kind.TYPED  # an enumeration takes as long to name a member as a record to copy
 # What uvicorn sends itself when the application ends without an answer.
 SERVER_ERROR = (500, b"Internal Server Error")
 _JSON = b"application/json"
@@ -197,25 +197,17 @@ class Exchange:
             if response is WITHHELD:
                 self._served.tally.withheld()
 
-        def make() -> Invocation:
-            return Invocation(
-                id=self.id,
-                received_at_us=self._received_at_us,
-                status=status,
-                arm=self._served.arm,
-                latency_us=(time.perf_counter_ns() - self._begin_ns) // 1000,
-                content_type=content_type[:_STORED_HEADER_BYTES],
-                client_request_id=self._client_request_id[:_STORED_HEADER_BYTES],
-                request=request,
-                response=response,
-                parse_us=scored.parse_us if scored else 0,
-                predict_us=scored.predict_us if scored else 0,
-                encode_us=scored.encode_us if scored else 0,
-            )
-
         tally, tee = self._served.tally, self._served.tee
         begin = time.perf_counter_ns()
-        seq = tee.record(make, Kind.INVOCATION if typed_rows is None else Kind.TYPED)
+        stages = (scored.parse_us, scored.predict_us, scored.encode_us) if scored else (0, 0, 0)
+        latency_us = (begin - self._begin_ns) // 1000
+        seq = tee.record(
+            (
+                self.id, self._received_at_us, status, self._served.arm, latency_us, content_type,
+                self._client_request_id, request, response, *stages,
+            ),
+            _BODY if typed_rows is None else _TYPED,
+        )  # fmt: skip
         if 200 <= status < 300:
             tally.predicted(scored.rows if scored else answer_rows(body), self._received_at_us)
         elif reason := rejection(status, body):

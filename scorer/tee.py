@@ -7,12 +7,11 @@ Invariants
 """
 
 import logging
-from collections.abc import Callable
 from typing import Protocol
 
 from driftline.scorer.patient_spool import NO_SPOOL
 from driftline.scorer.tally import Tally
-from driftline.store.records import Invocation, ModelIdentity
+from driftline.store.records import InvocationFields, ModelIdentity, pack_invocation
 from driftline.store.spool.record import Kind
 
 _log = logging.getLogger("driftline.scorer")
@@ -50,15 +49,15 @@ class Tee:
         self._durable_wait_seconds = durable_wait_seconds
         self._complained = False
 
-    def record(self, make: Callable[[], Invocation], kind: Kind = Kind.INVOCATION) -> int | None:
-        """Append what ``make`` returns; return its sequence number, None where it failed.
+    def record(self, invocation: InvocationFields, kind: Kind = Kind.INVOCATION) -> int | None:
+        """Append an invocation; return its sequence number, None where it failed.
 
         Args:
+            invocation: an ``Invocation``, or its fields in a plain tuple, which is made in a tenth of the time.
             kind: ``TYPED`` where the invocation's request is typed rows instead of a body.
         """
         try:
-            invocation = make()
-            seq = self._spool.append(self._model, invocation.pack(), invocation.received_at_us, kind)
+            seq = self._spool.append(self._model, pack_invocation(*invocation), invocation[1], kind)
         except Exception as error:
             self._failed(type(error).__name__)
             return None

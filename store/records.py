@@ -63,6 +63,7 @@ class ModelIdentity:
 _HEADER = struct.Struct("<16sQIIIIHBBHHII")
 _VERSION = 1
 _LONGEST_US = 0xFFFFFFFF
+_LONGEST_TEXT_BYTES = 0xFFFF
 _RANDOM = struct.Struct(">HQ")
 _UUID = struct.Struct(">QQ")
 
@@ -99,14 +100,7 @@ class Invocation(NamedTuple):
 
     def pack(self) -> bytes:
         """Return the payload of a spool record; ``unpack`` is its inverse."""
-        id_, received, status, arm, latency, type_, client, request, response, parse, predict, encode = self
-        if latency > _LONGEST_US or parse > _LONGEST_US or predict > _LONGEST_US or encode > _LONGEST_US:
-            latency, parse, predict, encode = (min(stage, _LONGEST_US) for stage in (latency, parse, predict, encode))
-        header = _HEADER.pack(
-            id_, received, latency, parse, predict, encode, status, arm, _VERSION,
-            len(type_), len(client), len(request), len(response),
-        )  # fmt: skip
-        return b"".join((header, type_, client, request, response))
+        return pack_invocation(*self)
 
     @classmethod
     def unpack(cls, payload: bytes | memoryview) -> Self:
@@ -154,6 +148,42 @@ class Invocation(NamedTuple):
             request=raw[ends[2] : ends[3]],
             response=raw[ends[3] : ends[4]],
         )
+
+
+InvocationFields = tuple[bytes, int, int, Arm, int, bytes, bytes, bytes, bytes, int, int, int]
+
+
+def pack_invocation(
+    id_: bytes,
+    received_at_us: int,
+    status: int,
+    arm: Arm,
+    latency_us: int,
+    content_type: bytes,
+    client_request_id: bytes,
+    request: bytes,
+    response: bytes,
+    parse_us: int,
+    predict_us: int,
+    encode_us: int,
+) -> bytes:
+    """Return the payload of a spool record; arguments as the attributes of ``Invocation``, in their order.
+
+    A function of its own, because answers wait for it: an ``Invocation`` on the way takes three times as long. Content
+    type and client's request id are cut after 65,535 bytes, durations end at 71 minutes.
+
+    Raises:
+        struct.error, TypeError: a value of another type or range.
+    """
+    if latency_us > _LONGEST_US or parse_us > _LONGEST_US or predict_us > _LONGEST_US or encode_us > _LONGEST_US:
+        stages = (latency_us, parse_us, predict_us, encode_us)
+        latency_us, parse_us, predict_us, encode_us = (min(stage, _LONGEST_US) for stage in stages)
+    type_, client = content_type[:_LONGEST_TEXT_BYTES], client_request_id[:_LONGEST_TEXT_BYTES]
+    header = _HEADER.pack(
+        id_, received_at_us, latency_us, parse_us, predict_us, encode_us, status, arm, _VERSION,
+        len(type_), len(client), len(request), len(response),
+    )  # fmt: skip
+    return b"".join((header, type_, client, request, response))
 
 
 class _RandomBits:

@@ -21,7 +21,6 @@ from driftline.scorer.tee import Tee
 from driftline.store.payload.body_parser import WITHHELD
 from driftline.store.records import Arm, Invocation, invocation_id_text, new_invocation_id, now_us
 
-_STORED_HEADER_BYTES = 0xFFFF  # what a record's header has room for
 _REQUEST_ID = b"x-request-id"
 
 
@@ -127,20 +126,19 @@ class Recorder(Counter):
         asked = self._request.whole() if request_whole else b""
         kept = await kept_bodies(self._model.redacted, status, Bodies(self._content_type, asked, answer))
 
-        def make() -> Invocation:
-            return Invocation(
+        seq = tee.record(
+            Invocation(
                 id=self._id,
                 received_at_us=self._received_at_us,
                 status=status,
                 arm=Arm.CHAMPION,
                 latency_us=(begin - self._begin_ns) // 1000,
-                content_type=kept.content_type[:_STORED_HEADER_BYTES],
-                client_request_id=self._client_request_id[:_STORED_HEADER_BYTES],
+                content_type=kept.content_type,
+                client_request_id=self._client_request_id,
                 request=kept.request,
                 response=b"" if self._is_head else kept.response,
             )
-
-        seq = tee.record(make)
+        )
         if kept.response is WITHHELD:
             tally.withheld()
         for body in (self._request, self._response):

@@ -12,7 +12,9 @@ Invariants
 
 import os
 import threading
+import weakref
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from crc32c import crc32c
@@ -59,10 +61,11 @@ class Buffer:
         self._framing = framing
         self._wake = wake
         self._lock = threading.Lock()
-        self._pid = os.getpid()
+        self._in_child = False
         self._detour = False
         self._closed = False
         self._half = ring.capacity // 2
+        os.register_at_fork(after_in_child=partial(_note_child, weakref.ref(self)))
 
     def append(self, model: int, payload: bytes, at_us: int, kind: int = Kind.INVOCATION) -> int:
         """Keep ``payload`` and return the sequence number that it used up.
@@ -70,7 +73,7 @@ class Buffer:
         Returns:
             The number, also of a record that was dropped; -1 after ``close`` and in another process.
         """
-        if os.getpid() != self._pid:
+        if self._in_child:
             return NOT_APPENDED
         try:
             length, checksum = len(payload), crc32c(payload)
@@ -228,6 +231,12 @@ class Buffer:
         with self._lock:
             self._ring.close(remove=remove)
             self._overflow.close(remove=remove)
+
+
+def _note_child(reference: weakref.ref[Buffer]) -> None:
+    buffer = reference()
+    if buffer is not None:
+        buffer._in_child = True
 
 
 def whole_records(raw: bytes) -> tuple[int, int]:

@@ -28,7 +28,7 @@ from driftline.store.spool.record import HEADER_BYTES
 PAGE_BYTES: Final = 4096
 _MAGIC: Final = b"dLring1\0"
 _TWO: Final = struct.Struct("@QQ")
-_POSITIONS: Final = struct.Struct("@QQQQ")
+_POSITIONS: Final = struct.Struct("@QQ8xQ")
 _ONE: Final = struct.Struct("@Q")
 _WRITE_AND_SEQ: Final = 16
 _SEQ_AND_OVERFLOW: Final = 24
@@ -97,8 +97,7 @@ class Ring:
     @property
     def positions(self) -> tuple[int, int, int]:
         """Write position, last sequence number and read position."""
-        write, seq, _, read = _POSITIONS.unpack_from(self.memory, _WRITE_AND_SEQ)
-        return write, seq, read
+        return _POSITIONS.unpack_from(self.memory, _WRITE_AND_SEQ)
 
     @property
     def write(self) -> int:

@@ -77,7 +77,7 @@ def test_answers_without_a_spool_are_counted(disk: Path, tmp_path: Path) -> None
     sheet = TallySheet.create(1)
     tee = Tee(spool, FIRST, sheet.claim(), durable_wait_seconds=5)
     invocation = Invocation(new_invocation_id(5_000), 5_000, 200, Arm.CHAMPION, 7, b"text/csv", b"", b"a\n1\n", b"[1]")
-    assert tee.record(lambda: invocation) is None
+    assert tee.record(invocation) is None
     tee.close()
     totals = sheet.totals()
     assert (totals.enqueued, totals.tee_failed, totals.tee_unspooled) == (0, 0, 1)

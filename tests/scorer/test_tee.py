@@ -36,7 +36,7 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 def test_a_record_is_in_the_spool_and_counted(spool: Spool, sheet: TallySheet) -> None:
     tee = Tee(spool, IDENTITY, sheet.claim(), durable_wait_seconds=5)
     invocation = _invocation()
-    seq = tee.record(lambda: invocation)
+    seq = tee.record(invocation)
     asyncio.run(tee.durable(seq))
     reader = SpoolReader(spool.folder)
     (record,) = reader.read().records
@@ -48,9 +48,7 @@ def test_a_record_is_in_the_spool_and_counted(spool: Spool, sheet: TallySheet) -
 def test_a_record_that_cannot_be_made_is_counted_and_harms_nobody(
     spool: Spool, sheet: TallySheet, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken() -> Invocation:
-        raise ValueError("a value of the request")
-
+    broken = _invocation()._replace(status=1 << 16, request=b"a value of the request")
     tee = Tee(spool, IDENTITY, sheet.claim(), durable_wait_seconds=5)
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
@@ -63,13 +61,13 @@ def test_a_record_that_cannot_be_made_is_counted_and_harms_nobody(
 def test_a_closed_spool_counts_as_failed(spool: Spool, sheet: TallySheet) -> None:
     tee = Tee(spool, IDENTITY, sheet.claim())
     tee.close()
-    assert tee.record(_invocation) is None
+    assert tee.record(_invocation()) is None
     assert sheet.totals().tee_failed == 1
 
 
 def test_without_a_wait_the_medium_is_not_waited_for(spool: Spool, sheet: TallySheet) -> None:
     tee = Tee(spool, IDENTITY, sheet.claim())
-    seq = tee.record(_invocation)
+    seq = tee.record(_invocation())
     waiting = tee.durable(seq)
     with pytest.raises(StopIteration):
         waiting.send(None)
