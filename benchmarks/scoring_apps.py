@@ -8,6 +8,7 @@ model as a worker of ``driftline serve`` does. Home and spool are configured as 
 import gc
 import json
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ Message = dict[str, Any]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 COLUMNS = [f"f{i:02d}" for i in range(20)]
+RECORD, RECORD_NOT = signal.SIGUSR1, signal.SIGUSR2
 ANSWER = b'{"predictions": [0.25]}'
 # A regression's sums differ in their last bits between a row alone and the same row among others.
 _BATCHES = BatchLimits(rows=64, wait_seconds=0.005, tolerance=1e-9)
@@ -73,6 +75,22 @@ class NothingRecorded(Tee):
         return None
 
 
+class SwitchedTee(Tee):
+    """Records until ``RECORD_NOT`` arrives, and again from ``RECORD`` on: two processes differ by more than the tee."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._records = True
+        signal.signal(RECORD, lambda *_: self._switch(records=True))
+        signal.signal(RECORD_NOT, lambda *_: self._switch(records=False))
+
+    def record(self, invocation: InvocationFields, kind: Kind = Kind.INVOCATION) -> int | None:
+        return super().record(invocation, kind) if self._records else None
+
+    def _switch(self, *, records: bool) -> None:
+        self._records = records
+
+
 def under_layer(app: App, folder: Path, settings: SpoolSettings, kind: type[Tee] = Tee) -> App:
     """Return ``app`` under the layer, with a real spool in ``folder`` and counters of its own."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +130,7 @@ def create_app() -> App:
         "model": _mlflow,
     }
     name = os.environ["BENCHMARK_APP"]
-    kind = {"bare": None, "layer": NothingRecorded, "tee": Tee}[os.environ["BENCHMARK_LAYER"]]
+    kind = {"bare": None, "layer": NothingRecorded, "tee": Tee, "switched": SwitchedTee}[os.environ["BENCHMARK_LAYER"]]
     folder, settings = load_base().spool_folder, load_section(SpoolSettings, "spool")
     if kind is None:
         app = applications[name]()

@@ -4,7 +4,8 @@
 
 The same server runs with and without the tee, both at once, measured in turns; the ratios are taken within a round,
 and medians over the rounds are printed. "Without" is the same layer, which asks for no record. In ``served`` it serves
-a linear regression as a worker of ``driftline serve`` does, one by one and in batches. Elsewhere it stands in uvicorn
+a linear regression as a worker of ``driftline serve`` does, one by one and in batches, and one process does both, in
+turns. Elsewhere it stands in uvicorn
 with one worker and no access log around a route of FastAPI that only reads the body and answers 23 bytes: MLflow's
 server without MLflow. ``throughput`` also measures MLflow's own, and an application without a framework, for which
 there is no goal: 4 us are a tenth of its 40. It prints the bare application too, without any layer. ``latency`` also
@@ -14,6 +15,7 @@ The exit code is 1 when a goal is missed.
 
 import argparse
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -43,7 +45,8 @@ RATE = 1500.0
 PATH_GOALS_US = {1: 4.0, 100: 8.0}
 SERVED_GOAL, SERVED_P50_GOAL_US = 0.95, 30.0
 THROUGHPUT_GOAL, LATENCY_GOAL, FREEZE_GOAL_US = 0.92, 1.25, 1000.0
-_TURNS = 2  # of each server in each order, per start
+_TURNS = 3  # of each kind in each order, per start
+_ORDERS = (scoring_apps.RECORD, scoring_apps.RECORD_NOT)
 _PACE = 100e6  # bytes a second that any disk keeps up with
 
 
@@ -100,31 +103,28 @@ def path(folder: Path, rounds: int) -> bool:
 def served(folder: Path, rounds: int) -> bool:
     """Our own server over a real model, with and without: requests per second, and p50 of a single connection.
 
-    Both are started anew in each round: where a process happens to lie in memory is worth as much as the tee.
+    One process does both, in turns: two differ by more than the tee. Each round starts it anew.
     """
     body, model = scoring_apps.body(1), folder / "model"
     tee_rig.train(model)
     reached = True
     for app, loads in (("fast", (1, 16)), ("batches", (64,))):
-        runs: dict[tuple[str, int], list[tee_rig.Run]] = {
-            (layer, connections): [] for layer in ("layer", "tee") for connections in loads
+        runs: dict[tuple[int, signal.Signals], list[tee_rig.Run]] = {
+            (connections, order): [] for connections in loads for order in _ORDERS
         }
         for number in range(rounds):
             home = folder / app / str(number)
-            with ExitStack() as stack:
-                workers = {
-                    layer: stack.enter_context(tee_rig.server(app, layer, home / layer, BENCHMARK_MODEL=str(model)))
-                    for layer in (("layer", "tee") if number % 2 else ("tee", "layer"))
-                }
+            with tee_rig.server(app, "switched", home, BENCHMARK_MODEL=str(model)) as worker:
                 for connections in loads:
                     for turn in range(2 * _TURNS + 1):  # the first warms up
-                        for layer in workers if turn % 2 else reversed(workers):
-                            run = tee_rig.saturate(workers[layer], body, 1, folder, connections)
-                            runs[layer, connections] += [run] if turn else []
-                reached &= not tee_rig.dropped(home / "tee")
+                        for order in _ORDERS if turn % 2 else reversed(_ORDERS):
+                            os.kill(worker.pid, order)
+                            run = tee_rig.saturate(worker, body, 1, folder, connections)
+                            runs[connections, order] += [run] if turn else []
+            reached &= not tee_rig.dropped(home)
         for connections in loads:
-            what = f"{app}, {connections} connections"
-            reached &= _judge_served(what, runs["tee", connections], runs["layer", connections], connections)
+            tee, layer = (runs[connections, order] for order in _ORDERS)
+            reached &= _judge_served(f"{app}, {connections} connections", tee, layer, connections)
     return reached
 
 
