@@ -18,6 +18,7 @@ from typing import Final, Self
 
 from driftline.store.errors import SpoolError
 from driftline.store.records import ModelIdentity
+from driftline.store.spool.buffer import Append
 from driftline.store.spool.record import Kind
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
@@ -34,9 +35,13 @@ class PatientSpool:
 
     Args:
         make: makes the spool, or raises SpoolError.
+
+    Attributes:
+        append: the spool's own; while there is none it keeps nothing and returns ``NO_SPOOL``.
     """
 
     def __init__(self, make: Callable[[], Spool]) -> None:
+        self.append: Append = _keep_nothing
         self._make = make
         self._spool: Spool | None = None
         self._models: list[ModelIdentity] = []
@@ -67,10 +72,6 @@ class PatientSpool:
                 self._models.append(identity)
             return self._models.index(identity)
 
-    def append(self, model: int, payload: bytes, at_us: int, kind: Kind = Kind.INVOCATION) -> int:
-        """Keep a payload and return its sequence number; ``NO_SPOOL`` while there is none, -1 after ``close``."""
-        return NO_SPOOL if self._spool is None else self._spool.append(model, payload, at_us, kind)
-
     async def wait_durable(self, seq: int, timeout_seconds: float) -> bool:
         """Return whether the medium holds the record ``seq``; False when it was dropped or the time is over."""
         return self._spool is not None and await self._spool.wait_durable(seq, timeout_seconds)
@@ -92,7 +93,7 @@ class PatientSpool:
                 raise
             if self._stop.is_set():
                 spool.close()
-            self._spool = spool
+            self._spool, self.append = spool, spool.append
 
     def _keep_trying(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
@@ -104,3 +105,7 @@ class PatientSpool:
                 continue
             _log.warning("there is a spool: answers are kept again")
             return
+
+
+def _keep_nothing(model: int, payload: bytes, at_us: int, kind: Kind = Kind.INVOCATION) -> int:
+    return NO_SPOOL

@@ -12,6 +12,7 @@ from typing import Protocol
 from driftline.scorer.patient_spool import NO_SPOOL
 from driftline.scorer.tally import Tally
 from driftline.store.records import InvocationFields, ModelIdentity, pack_invocation
+from driftline.store.spool.buffer import Append
 from driftline.store.spool.record import Kind
 
 _log = logging.getLogger("driftline.scorer")
@@ -20,8 +21,9 @@ _log = logging.getLogger("driftline.scorer")
 class SpoolWriter(Protocol):
     """What the tee needs of a spool."""
 
+    @property
+    def append(self) -> Append: ...
     def declare_model(self, identity: ModelIdentity) -> int: ...
-    def append(self, model: int, payload: bytes, at_us: int, kind: Kind = Kind.INVOCATION) -> int: ...
     async def wait_durable(self, seq: int, timeout_seconds: float) -> bool: ...
     def close(self, drain_seconds: float | None = None) -> None: ...
 

@@ -15,7 +15,7 @@ import threading
 import weakref
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from crc32c import crc32c
 
@@ -23,7 +23,7 @@ from driftline.store.spool import failpoints
 from driftline.store.spool.overflow import LARGE_BYTES, Overflow
 from driftline.store.spool.pending_gaps import ERROR, MEMORY_FULL, RING_FULL, TOO_LARGE, PendingGaps
 from driftline.store.spool.record import HEADER, HEADER_BYTES, Framing, Kind
-from driftline.store.spool.ring import Ring
+from driftline.store.spool.ring import POSITIONS_AT, Ring, read_positions
 
 NOT_APPENDED: Final = -1
 
@@ -42,6 +42,12 @@ class Chunk:
     def release(self) -> None:
         for view in self.views:
             view.release()
+
+
+class Append(Protocol):
+    """``Buffer.append``, wherever it is called from."""
+
+    def __call__(self, model: int, payload: bytes, at_us: int, kind: Kind = Kind.INVOCATION) -> int: ...
 
 
 class Buffer:
@@ -67,11 +73,18 @@ class Buffer:
         self._half = ring.capacity // 2
         os.register_at_fork(after_in_child=partial(_note_child, weakref.ref(self)))
 
-    def append(self, model: int, payload: bytes, at_us: int, kind: int = Kind.INVOCATION) -> int:
+    def append(self, model: int, payload: bytes, at_us: int, kind: Kind = Kind.INVOCATION) -> int:
         """Keep ``payload`` and return the sequence number that it used up.
 
+        Args:
+            model: what ``Spool.declare_model`` returned.
+            payload: of any size up to 1 GiB.
+            at_us: microseconds since the epoch; only reported, never compared.
+            kind: ``TYPED`` where ``typed_payload`` packed the request.
+
         Returns:
-            The number, also of a record that was dropped; -1 after ``close`` and in another process.
+            The number, also of a record that was dropped; -1, and nothing is kept, after ``close`` and in any process
+            but the one that made the buffer.
         """
         if self._in_child:
             return NOT_APPENDED
@@ -79,11 +92,11 @@ class Buffer:
             length, checksum = len(payload), crc32c(payload)
             ring = self._ring
             with self._lock:
-                write, last, read = ring.positions
+                write, last, read = read_positions(ring.memory, POSITIONS_AT)
                 used = write + HEADER_BYTES + length - read
                 if self._detour or used > ring.capacity:
                     return self._append_behind(kind, model, payload, at_us, checksum)
-                seq = last + 1
+                seq: int = last + 1
                 ring.put(self._framing.header(kind, model, seq, at_us, length, checksum), payload, write, seq)
             if used > self._half:
                 self._wake.set()

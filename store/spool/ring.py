@@ -28,9 +28,11 @@ from driftline.store.spool.record import HEADER_BYTES
 PAGE_BYTES: Final = 4096
 _MAGIC: Final = b"dLring1\0"
 _TWO: Final = struct.Struct("@QQ")
-_POSITIONS: Final = struct.Struct("@QQ8xQ")
 _ONE: Final = struct.Struct("@Q")
-_WRITE_AND_SEQ: Final = 16
+# Write position, last sequence number and read position of a ring's memory; an append has no time for three properties.
+read_positions: Final = struct.Struct("@QQ8xQ").unpack_from
+POSITIONS_AT: Final = 16
+_WRITE_AND_SEQ: Final = POSITIONS_AT
 _SEQ_AND_OVERFLOW: Final = 24
 _READ: Final = 40
 _OVERFLOW_READ: Final = 48
@@ -93,11 +95,6 @@ class Ring:
             memory.close()
             return None
         return cls(path, memory)
-
-    @property
-    def positions(self) -> tuple[int, int, int]:
-        """Write position, last sequence number and read position."""
-        return _POSITIONS.unpack_from(self.memory, _WRITE_AND_SEQ)
 
     @property
     def write(self) -> int:

@@ -20,24 +20,30 @@ from pathlib import Path
 from driftline.store.errors import SpoolError
 from driftline.store.records import ModelIdentity, now_us
 from driftline.store.spool import failpoints
-from driftline.store.spool.buffer import Buffer
+from driftline.store.spool.buffer import Append, Buffer
 from driftline.store.spool.file_system import refuse_network
 from driftline.store.spool.layout import MODELS_NAME, Meta, sync_folder, write_durably
 from driftline.store.spool.lock import Lock
 from driftline.store.spool.overflow import Overflow
-from driftline.store.spool.record import SALT_BYTES, Framing, Kind
+from driftline.store.spool.record import SALT_BYTES, Framing
 from driftline.store.spool.ring import Ring
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.writer import Writer
 
 
 class Spool:
-    """Appends records; made by ``open``. Threads of the process that opened it may share it."""
+    """Appends records; made by ``open``. Threads of the process that opened it may share it.
+
+    Attributes:
+        append: keeps a payload and returns the sequence number that it used up; see ``Buffer.append``, which it is: an
+            answer waits for every call in between.
+    """
 
     def __init__(self, folder: Path, lock: Lock, buffer: Buffer, writer: Writer, settings: SpoolSettings) -> None:
         self.uuid = folder.name
         self.folder = folder
         self._lock = lock
+        self.append: Append = buffer.append
         self._buffer = buffer
         self._writer = writer
         self._settings = settings
@@ -89,20 +95,6 @@ class Spool:
         writer = Writer(folder / uuid_, uuid_, buffer, wake, settings)
         writer.start()
         return cls(folder / uuid_, lock, buffer, writer, settings)
-
-    def append(self, model: int, payload: bytes, at_us: int, kind: Kind = Kind.INVOCATION) -> int:
-        """Keep a payload and return the sequence number that it used up; dropped records use one up too.
-
-        Args:
-            model: what ``declare_model`` returned.
-            payload: of any size up to 1 GiB.
-            at_us: microseconds since the epoch; only reported, never compared.
-            kind: ``TYPED`` where ``typed_payload`` packed the request.
-
-        Returns:
-            The number; -1, and nothing is kept, after ``close`` and in any process but the one that opened the spool.
-        """
-        return self._buffer.append(model, payload, at_us, kind)
 
     def declare_model(self, identity: ModelIdentity) -> int:
         """Return the index under which records name this model; the same identity has the same index.
