@@ -89,6 +89,18 @@ def arguments(resources: Resources, template: Resource) -> list[str]:
     return [re.sub(r"\$\((\w+)\)", lambda name: known[name[1]], part) for part in container(template)["args"]]
 
 
+def probes(resources: Resources, name: str) -> set[str]:
+    """Return the routes that the kubelet asks."""
+    found = container(pods(resources)[name])
+    return {found[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "readiness", "liveness")}
+
+
+def write_config(folder: Path, url: str) -> None:
+    """Write what the secret with the store's address holds to where ``as_process`` mounts it below ``folder``."""
+    (folder / "config").mkdir(parents=True)
+    (folder / "config" / "driftline.toml").write_text(f'store = "{url}"\n')
+
+
 def as_process(
     resources: Resources, name: str, folder: Path, listening: Mapping[int, int]
 ) -> tuple[list[str], dict[str, str]]:

@@ -16,6 +16,7 @@ from typing import Self
 import pytest
 import requests
 import servers
+from kubernetes_rig import as_process, overlay, pods, probes, rendered, write_config
 from monitor_rig import TinyModel, job_context, rows, save_reference, send
 from sqlalchemy import Engine, func, select, text
 
@@ -188,6 +189,38 @@ def test_another_monitor_takes_over_within_15_seconds_and_no_window_is_judged_tw
         assert judged_twice(engine) == []
         assert overlapping(engine) == []
         engine.dispose()
+
+
+@pytest.mark.postgresql
+def test_of_the_two_pods_of_a_cluster_one_leads_and_the_other_takes_over_from_a_killed_one(
+    postgresql_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "overlay").mkdir()
+    tracking = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    resources = rendered(overlay(tmp_path / "overlay", MLFLOW_TRACKING_URI=tracking))
+    monitors: list[Monitor] = []
+    try:
+        for name in ("a", "b"):
+            write_config(tmp_path / name, postgresql_url)
+            port = servers.free_port()
+            command, environment = as_process(resources, "driftline-monitor", tmp_path / name, {9108: port})
+            child = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+            monitors.append(Monitor(child, f"http://127.0.0.1:{port}"))
+        first, second = monitors
+        servers.wait_until(lambda: first.leads() or second.leads(), 60, what="one leads")
+        if second.leads():
+            first, second = second, first
+        servers.wait_until(second.stands_by, 60, what="the other stands by")
+        for each in monitors:
+            asked = {path: requests.get(each.url + path, timeout=5) for path in probes(resources, "driftline-monitor")}
+            assert {path: answer.status_code for path, answer in asked.items()} == {"/healthz": 200}
+        first.end()
+        servers.wait_until(second.leads, TAKEOVER_SECONDS, what="the other takes over")
+        second.child.terminate()
+        assert second.child.wait(pods(resources)["driftline-monitor"]["spec"]["terminationGracePeriodSeconds"]) == 0
+    finally:
+        for monitor in monitors:
+            monitor.end()
 
 
 def job_starts(engine: Engine) -> int:

@@ -10,23 +10,12 @@ from pathlib import Path
 import pytest
 import servers
 from fault_oracle import balanced, stored
-from kubernetes_rig import Resources, as_process, container, overlay, pods, rendered
+from kubernetes_rig import as_process, overlay, pods, probes, rendered, write_config
 from scoring_servers import DriftlineServer, environment, running
 
 from driftline.store.engine import open_engine
 
 BODY = b'{"dataframe_split": {"columns": ["a", "b"], "data": [[0.5, 1.5]]}}'
-
-
-def probes(resources: Resources, name: str) -> set[str]:
-    """Return the routes that the kubelet asks."""
-    found = container(pods(resources)[name])
-    return {found[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "readiness", "liveness")}
-
-
-def write_config(folder: Path, url: str) -> None:
-    (folder / "config").mkdir(parents=True)
-    (folder / "config" / "driftline.toml").write_text(f'store = "{url}"\n')
 
 
 @pytest.mark.thorough
