@@ -69,7 +69,7 @@ async def answer_plain(scope: Any, receive: Any, send: Any) -> None:
 
 
 class NothingRecorded(Tee):
-    """A tee that never asks for the invocation: what is left of the layer is not the tee's cost."""
+    """A tee that keeps nothing: what is left of the layer is not the tee's cost."""
 
     def record(self, invocation: InvocationFields, kind: Kind = Kind.INVOCATION) -> int | None:
         return None

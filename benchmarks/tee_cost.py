@@ -37,7 +37,7 @@ import servers
 
 from driftline.scorer.tally import TallySheet
 from driftline.scorer.tee import Tee
-from driftline.store.records import Arm, Invocation, new_invocation_id, now_us
+from driftline.store.records import Arm, InvocationFields, new_invocation_id, now_us, pack_invocation
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
 
@@ -74,7 +74,7 @@ def path(folder: Path, rounds: int) -> bool:
         spool = Spool.open(tee_rig.made(folder / str(rows)), SpoolSettings(min_free_bytes=0))
         tee = Tee(spool, scoring_apps.identity(), TallySheet.create(1).claim())
         descriptor = os.open(folder / f"{rows}.bytes", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        packed = _invocation(body, answer).pack()
+        packed = pack_invocation(*_invocation(body, answer))
 
         def record(tee: Tee = tee, body: bytes = body, answer: bytes = answer) -> None:
             tee.record(_invocation(body, answer))
@@ -233,11 +233,10 @@ def _told(loads: list[open_loop.Load]) -> str:
     return f"p50 {p50:.0f} us, p99 {p99:.0f} us (generator late by {late:.0f} us at p99)"
 
 
-def _invocation(body: bytes, answer: bytes) -> Invocation:
+def _invocation(body: bytes, answer: bytes) -> InvocationFields:
     at_us = now_us()
-    return Invocation(
-        id=new_invocation_id(at_us), received_at_us=at_us, status=200, arm=Arm.CHAMPION, latency_us=250,
-        content_type=b"application/json", client_request_id=b"", request=body, response=answer,
+    return (
+        new_invocation_id(at_us), at_us, 200, Arm.CHAMPION, 250, b"application/json", b"", body, answer, 20, 200, 10,
     )  # fmt: skip
 
 

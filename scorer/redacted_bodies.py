@@ -11,10 +11,13 @@ Invariants
 
 import asyncio
 import csv
+import functools
 import io
 import json
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import orjson
@@ -27,7 +30,7 @@ from driftline.store.redaction import DROPPED, Redaction, cell_text
 _JSON, _CSV, _PARQUET = b"application/json", b"text/csv", b"application/vnd.apache.parquet"
 _TYPES = (_JSON, _CSV, _PARQUET, b"application/x-parquet")
 _ERROR_CODE = re.compile(r"[A-Z][A-Z_]{2,60}")
-_LARGE_BYTES = 1 << 13  # about half a millisecond; to hand a body to another thread takes a tenth of that
+_LARGE_BYTES = 1 << 16
 _PARQUET_MAGIC = b"PAR1"
 _LEAST_ECHO = 4  # shorter values stand in any answer
 
@@ -41,13 +44,23 @@ class Bodies(NamedTuple):
 
 
 async def kept_bodies(redacted: "RedactedBodies | None", status: int, came: Bodies) -> Bodies:
-    """Return what may be recorded; what takes long, Parquet and large bodies, is redacted on another thread."""
+    """Return what may be recorded; what takes milliseconds, Parquet and large bodies, is redacted on another thread.
+
+    The thread is no prediction's: an answer that is ready waits for none of those. Whatever ends the request meanwhile,
+    it has its answer and is recorded.
+    """
     if redacted is None:
         return came
     large = came.request.startswith(_PARQUET_MAGIC) or len(came.request) + len(came.response) > _LARGE_BYTES
     if large and 200 <= status < 300:
-        return await asyncio.to_thread(redacted.of, status, *came)
+        with suppress(asyncio.CancelledError, RuntimeError):  # the server stops, or no thread can be started
+            return await asyncio.get_running_loop().run_in_executor(_redactor(), redacted.of, status, *came)
     return redacted.of(status, *came)
+
+
+@functools.cache
+def _redactor() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="driftline-redaction")
 
 
 class _Uncertain(Exception):

@@ -71,7 +71,8 @@ _UUID = struct.Struct(">QQ")
 class Invocation(NamedTuple):
     """One answered HTTP request to ``/invocations``, with the bytes as they crossed the wire.
 
-    A named tuple, because one is made while each answer waits: a frozen dataclass takes three times as long.
+    A named tuple, because the loader makes one of every record: a frozen dataclass takes three times as long. The
+    scorer hands its fields to ``pack_invocation``.
 
     Attributes:
         id: UUIDv7, 16 bytes; its time is ``received_at_us`` in milliseconds.

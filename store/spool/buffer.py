@@ -7,7 +7,8 @@ Invariants
   overflow is empty and the ring has room for the gap records and the new record.
 - ``append`` never raises, never waits for a disk, and uses up one sequence number whatever happens to the record.
 - The lock is held for a copy in memory, never over a disk.
-- Only the process that opened the buffer appends; elsewhere ``append`` returns -1 and touches nothing.
+- Only the process that opened the buffer appends; in a child that Python has forked ``append`` returns -1 and touches
+  nothing.
 """
 
 import os

@@ -37,6 +37,12 @@ def test_a_payload_cut_anywhere_is_refused(invocation: Invocation, data: st.Data
         Invocation.unpack(packed[: data.draw(st.integers(0, len(packed) - 1))])
 
 
+def test_headers_are_cut_where_a_record_has_no_room_for_more() -> None:
+    long = Invocation(bytes(16), 5, 200, Arm.CHAMPION, 7, b"t" * 70_000, b"i" * 70_000, b"request", b"response")
+    kept = Invocation.unpack(long.pack())
+    assert kept == long._replace(content_type=b"t" * 65_535, client_request_id=b"i" * 65_535)
+
+
 @pytest.mark.parametrize("stage", ["latency_us", "parse_us", "predict_us", "encode_us"])
 def test_a_time_of_more_than_an_hour_is_kept_at_the_largest_number(stage: str) -> None:
     invocation = Invocation(bytes(16), 0, 200, Arm.CHAMPION, 1, b"", b"", b"", b"")
