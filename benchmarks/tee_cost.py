@@ -3,13 +3,13 @@
     python benchmarks/tee_cost.py [--rounds 5] [path] [served] [throughput] [latency] [freeze]
 
 The same server runs with and without the tee, both at once, measured in turns; the ratios are taken within a round,
-and medians over the rounds are printed. "Without" is the same layer, which asks for no record. In ``served`` it serves
-a linear regression as a worker of ``driftline serve`` does, one by one and in batches, and one process does both, in
-turns. Elsewhere it stands in uvicorn
-with one worker and no access log around a route of FastAPI that only reads the body and answers 23 bytes: MLflow's
-server without MLflow. ``throughput`` also measures MLflow's own, and an application without a framework, for which
-there is no goal: 4 us are a tenth of its 40. It prints the bare application too, without any layer. ``latency`` also
-measures while the real loader loads that spool into SQLite and PostgreSQL; ``freeze`` needs root.
+and medians over the rounds are printed. "Without" is the same layer, which keeps no record. In ``served`` it serves a
+linear regression as a worker of ``driftline serve`` does, one by one and in batches, and one process does both, in
+turns. Elsewhere it stands in uvicorn with one worker and no access log around a route of FastAPI that only reads the
+body and answers 23 bytes: MLflow's server without MLflow. ``throughput`` also measures MLflow's own, and an application
+without a framework, for which there is no goal: 4 us are a tenth of its 40. It prints the bare application too, without
+any layer. ``latency`` also measures while the real loader loads that spool into SQLite and PostgreSQL; ``freeze`` needs
+root.
 The exit code is 1 when a goal is missed.
 """
 
