@@ -109,6 +109,11 @@ def job_age(selector: str, by: str) -> str:
     )
 
 
+def job_interval(selector: str, by: str) -> str:
+    """Return PromQL for a job's interval in seconds; one under a minute counts as one, as in the alerts."""
+    return f"clamp_min(max by ({by}) (driftline_monitor_job_interval_seconds{_braced(selector)}), 60)"
+
+
 def _braced(selector: str) -> str:
     return f"{{{selector}}}" if selector else ""
 

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.builders import dashboard
 
-from driftline.dashboards.board import MODELS, STALE_INTERVALS, board, job_age, model_variable
+from driftline.dashboards.board import MODELS, STALE_INTERVALS, board, job_age, job_interval, model_variable
 from driftline.dashboards.model_table import Column, model_table
 from driftline.dashboards.panels import DRIFT_TEXTS, Panel, lines, number, states
 
@@ -12,7 +12,6 @@ ROWS = f"sum by (model_name, model_version) (rate(driftline_scorer_predictions_t
 DURATION = f'driftline_scorer_request_duration_seconds_bucket{{{MODELS},route="/invocations"}}'
 COUNT = f'driftline_scorer_request_duration_seconds_count{{{MODELS},route="/invocations"}}'
 FAILED = f'driftline_scorer_request_duration_seconds_count{{{MODELS},route="/invocations",code=~"5.."}}'
-INTERVAL = f"driftline_monitor_job_interval_seconds{{{MODELS}}}"
 DATASET_DRIFT = f'driftline_monitor_drift_detected{{{MODELS},scope="dataset"}}'
 ONE_MODEL = "/d/driftline-model?var-model_name=${__data.fields.Model:percentencode}&${datasource:queryparam}"
 
@@ -31,8 +30,8 @@ def fleet_dashboard() -> dashboard.Dashboard:
 
 
 def _now() -> list[Panel]:
-    limit = f"{STALE_INTERVALS} * max by (model_name, check) ({INTERVAL})"
-    stale = f"sum({job_age(MODELS, 'model_name, check')} > bool {limit})"
+    by = "model_name, check"
+    stale = f"sum({job_age(MODELS, by)} > bool {STALE_INTERVALS} * {job_interval(MODELS, by)})"
     return [
         number(
             "Models served",

@@ -2,7 +2,16 @@
 
 from grafana_foundation_sdk.builders import dashboard
 
-from driftline.dashboards.board import MODEL, STALE_INTERVALS, VERSION, age_of, board, model_variable, version_variables
+from driftline.dashboards.board import (
+    MODEL,
+    STALE_INTERVALS,
+    VERSION,
+    age_of,
+    board,
+    job_interval,
+    model_variable,
+    version_variables,
+)
 from driftline.dashboards.distribution_panels import bucket_map, gap_map
 from driftline.dashboards.panels import DRIFT_TEXTS, Panel, lines, number, states
 
@@ -223,7 +232,7 @@ def _drift() -> list[Panel]:
             "Time since the last success, and 2.5 intervals, where the verdict becomes old news.",
             "s",
             (age_of("driftline_monitor_job_last_success_timestamp_seconds", DRIFT_JOB, "check"), "{{check}}"),
-            (f"{STALE_INTERVALS} * max(driftline_monitor_job_interval_seconds{{{DRIFT_JOB}}})", "limit"),
+            (f"{STALE_INTERVALS} * max({job_interval(DRIFT_JOB, 'check')})", "limit"),
             span=8,
             limit_in="^limit",
         ),

@@ -1,6 +1,6 @@
 """Panels of the pipeline board about the monitor: its jobs, the age of what it shows, and Prometheus' own view."""
 
-from driftline.dashboards.board import MODELS, SCORER, STALE_INTERVALS, age_of, job_age
+from driftline.dashboards.board import MODELS, SCORER, STALE_INTERVALS, age_of, job_age, job_interval
 from driftline.dashboards.panels import UP_OR_DOWN, Panel, lines, states
 
 
@@ -14,9 +14,10 @@ def job_panels() -> list[Panel]:
     return [
         lines(
             "Age of the last success, in intervals",
-            "Of the 15 latest jobs; beyond 2.5 a job counts as stale. Jobs about the whole store have no model.",
+            "Of the 15 latest jobs; beyond 2.5 a job counts as stale; an interval under a minute is one. Jobs "
+            "about the whole store have no model.",
             "suffix: intervals",
-            (f"topk(15, ({job_age('', 'model_name, check')}) / {interval})", legend),
+            (f"topk(15, ({job_age('', 'model_name, check')}) / {job_interval('', 'model_name, check')})", legend),
             (f"{STALE_INTERVALS} + 0 * max(driftline_monitor_job_interval_seconds)", "limit"),
             limit_in="^limit",
             span=6,

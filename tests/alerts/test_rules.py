@@ -76,7 +76,7 @@ def test_each_alert_fails_a_case_when_its_comparison_or_its_wait_is_wrong(
     assert expected - failing_alerts(rules, tmp_path) == set()
 
 
-STALE = "> 2.5 * max by (model_name"
+STALE = "> 2.5 * clamp_min(max by (model_name"
 NEVER = "or driftline_monitor_job_registered_timestamp_seconds"
 WRONG = [
     ("DriftlineScorerDown", 'up{job="driftline-scorer"}', "up"),
@@ -100,6 +100,7 @@ WRONG = [
     ("DriftlineAccountsUnbalanced", "stored|dropped", "stored|dropped|quarantined"),
     ("DriftlineMonitorDown", "or absent", "and absent"),
     ("DriftlineJobStale", STALE, STALE.replace("2.5", "1.2")),
+    ("DriftlineJobStale", ", 60)", ", 5)"),
     ("DriftlineJobStale", NEVER, NEVER.replace("or ", "and ")),
     ("DriftlineJobStale", "drift|segments|quality|multivariate", "drift|segments|quality"),
     ("DriftlineJobStale", "drift|segments|quality|multivariate", ".+"),
@@ -110,6 +111,7 @@ WRONG = [
     ("DriftlineDrift", ">= 2", ">= 4"),
     ("DriftlineDrift", "unless on (model_name) (", "unless on (model_name) absent("),
     ("DriftlineDrift", STALE, STALE.replace("2.5", "1.2")),
+    ("DriftlineDrift", ", 60)", ", 5)"),
     ("DriftlineDrift", "topk(5,", "bottomk(1,"),
     ("DriftlineDrift", "15m", "1m"),
     ("DriftlineFeatureMissingValues", "and on (model_name, model_version, feature)", "or"),
