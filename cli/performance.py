@@ -15,8 +15,9 @@ from driftline.store.settings import BaseSettings
 if TYPE_CHECKING:
     from driftline.monitor.jobs.job import JobContext
     from driftline.monitor.performance.coverage import LabelCoverage
-    from driftline.monitor.performance.realised import Counted, Realised
+    from driftline.monitor.performance.realised import Realised
     from driftline.monitor.performance.verdict import JudgedMetric
+    from driftline.monitor.performance_now import PerformanceNow
     from driftline.monitor.watch import WatchedVersion
 
 
@@ -42,6 +43,7 @@ def performance(base: BaseSettings, model: str, since: int, segment: str | None,
     """
     from driftline.cli.job_context import open_context
     from driftline.monitor.performance.realised import count_labels
+    from driftline.monitor.performance_now import performance_now
     from driftline.monitor.watch import find_version
     from driftline.store.labels.changes import HOUR_US
     from driftline.store.records import iso
@@ -49,29 +51,27 @@ def performance(base: BaseSettings, model: str, since: int, segment: str | None,
     context = open_context(base, create=False)
     with context.engine.connect() as connection:
         version = find_version(connection, model, since)
-    counted = count_labels(context.engine, version, context.performance)
-    window = _window(since, context.clock())
-    if segment is not None and counted is not None and counted.task is not None:
-        whole_hours = window[0] // HOUR_US * HOUR_US, window[1]
-        tell_segments(context, version, counted.task, segment, whole_hours, as_json=as_json)
-        return
-    found = {} if counted is None else _judge(context, version, counted, window)
-    estimated = _estimate(context, version, window)
+    until = context.clock() // HOUR_US * HOUR_US + HOUR_US
+    if segment is not None:
+        counted = count_labels(context.engine, version, context.performance)
+        if counted is not None and counted.task is not None:
+            whole_hours = since // HOUR_US * HOUR_US, until
+            tell_segments(context, version, counted.task, segment, whole_hours, as_json=as_json)
+            return
+    now = performance_now(context, version, (since, until))
     if as_json:
-        shown = _document(version, counted, window, found, estimated)
-        click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+        click.echo(orjson.dumps(_document(version, now), option=orjson.OPT_INDENT_2).decode())
         return
-    if counted is None and not estimated:
+    if now.counted is None and not now.estimated:
         click.echo(f"{version.label}: no labels yet: {_POST}")
         return
-    click.echo(f"{version.label}: requests from {iso(window[0])} to {iso(min(window[1], context.clock()))}")
-    if counted is not None and counted.unclear:
-        click.echo(f"not judged: {counted.unclear}")
+    click.echo(f"{version.label}: requests from {iso(now.window[0])} to {iso(min(now.window[1], context.clock()))}")
+    if now.unclear:
+        click.echo(f"not judged: {now.unclear}")
     source = _reference_source(context, version)
     if source:
         click.echo(f"against the model's own performance on {source}")
-    arms = sorted(found.keys() | estimated.keys())
-    click.echo("\n\n".join(_table(arm, found.get(arm), estimated.get(arm, ())) for arm in arms))
+    click.echo("\n\n".join(_table(arm, now.realised.get(arm), now.estimated.get(arm, ())) for arm in now.arms))
 
 
 _POST = "post some to /labels, or `driftline labels load FILE`"
@@ -87,64 +87,26 @@ def _reference_source(context: "JobContext", version: "WatchedVersion") -> str:
     return "" if known is None else known.source
 
 
-def _window(since_us: int, now_us: int) -> tuple[int, int]:
-    from driftline.store.labels.changes import HOUR_US
-    from driftline.store.profile_rows import SPAN_US
-
-    return since_us // SPAN_US * SPAN_US, now_us // HOUR_US * HOUR_US + HOUR_US
-
-
-def _judge(
-    context: "JobContext", version: "WatchedVersion", counted: "Counted", window: tuple[int, int]
-) -> "dict[int, Realised]":
-    from driftline.monitor.performance.realised import judge_arm
-    from driftline.monitor.rows.performance_rows import labelled_arms
-    from driftline.monitor.segments.performance_check import whole_performance
-
-    settings, labels = whole_performance(context, version), context.labels
-    with context.engine.connect() as connection:
-        arms = labelled_arms(connection, version.id)
-        now = context.clock()
-        return {arm: judge_arm(connection, version, arm, counted, [window], settings, labels, now) for arm in arms}
-
-
-def _estimate(
-    context: "JobContext", version: "WatchedVersion", window: tuple[int, int]
-) -> "dict[int, list[JudgedMetric]]":
-    from driftline.monitor.performance.estimated_windows import estimate_version
-
-    with context.engine.connect() as connection:
-        found = estimate_version(connection, version, [window], context.performance)
-    return {arm: metrics for arm, metrics in found.items() if metrics}
-
-
-def _document(
-    version: "WatchedVersion",
-    counted: "Counted | None",
-    window: tuple[int, int],
-    found: "dict[int, Realised]",
-    estimated: "dict[int, list[JudgedMetric]]",
-) -> dict[str, object]:
+def _document(version: "WatchedVersion", now: "PerformanceNow") -> dict[str, object]:
     from driftline.monitor.performance_document import coverage_document, performance_document
     from driftline.store.records import Arm, iso
 
+    counted = now.counted
     reference = None if counted is None else counted.reference
     return {
         "model": version.identity.name,
         "version": version.identity.version,
-        "window": {"start": iso(window[0]), "end": iso(window[1])},
+        "window": {"start": iso(now.window[0]), "end": iso(now.window[1])},
         "task": None if counted is None or counted.task is None else counted.task.to_json(),
-        "unclear": None if counted is None else counted.unclear or None,
+        "unclear": now.unclear or None,
         "reference": None if reference is None else {"source": reference.source, "rows": reference.rows},
         "arms": [
             {
                 "arm": Arm(arm).name.lower(),
-                "metrics": performance_document(
-                    [*(found[arm].metrics if arm in found else ()), *estimated.get(arm, ())]
-                ),
-                "labels": coverage_document(found[arm].coverage if arm in found else None),
+                "metrics": performance_document(now.metrics(arm)),
+                "labels": coverage_document(now.coverage(arm)),
             }
-            for arm in sorted(found.keys() | estimated.keys())
+            for arm in now.arms
         ],
     }
 

@@ -2,17 +2,25 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import orjson
 import pandas as pd
 from monitor_rig import load
+from numpy.typing import NDArray
 
 from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.performance.reference_performance import measure
+from driftline.monitor.performance.settings import PerformanceSettings
+from driftline.store.backfill import put_in_force
+from driftline.store.engine import writing
 from driftline.store.labels.loading import LabelReport, load_labels
 from driftline.store.labels.record import Fields
 from driftline.store.labels.settings import LabelSettings
+from driftline.store.prediction_tables import ensure_model_version
+from driftline.store.profile.reference import build_reference
 from driftline.store.records import Arm, Invocation, ModelIdentity, invocation_id_text, new_invocation_id
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
@@ -70,3 +78,25 @@ def label(context: JobContext, places: Places, values: Sequence[Any], event_us: 
         for (id_, row), value in zip(places, np.asarray(values).tolist(), strict=True)
     ]
     return load_labels(context.engine, LabelSettings(), records, Fields(), "")
+
+
+COINS = identity("coins", ["a"], tensor(-1, 2))
+
+
+def coins(seed: int, count: int, easy: float = 0.5) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return probabilities of both classes and labels that come true as they say; less ``easy``, nearer to a half."""
+    rng = np.random.default_rng(seed)
+    scores = rng.beta(easy, easy, count)
+    return np.stack([1 - scores, scores], axis=1), (rng.random(count) < scores).astype(np.int64)
+
+
+def save_coins_reference(context: JobContext) -> None:
+    """Put a reference of ``COINS`` into force that holds the model's performance."""
+    with writing(context.engine) as connection:
+        version = ensure_model_version(connection, COINS)
+    answers, labels = coins(1, 5_000)
+    outputs = [c for c in version.columns if c.side == "output"]
+    data = {c.column_name: answers[:, place] for place, c in enumerate(outputs)}
+    found = measure("coins", outputs, data, labels.tolist(), PerformanceSettings(), "5000 held-out rows")
+    reference = build_reference(version.columns, data | {"in_a": np.zeros(5_000)}, source="test", made_at_us=0)
+    put_in_force(context.engine, version.id, replace(reference, performance=found.to_json()))

@@ -42,7 +42,7 @@ def content(rows_: int = 100, *columns: Mapping[str, Any], end: int = MONDAY, **
     verdict = "drift" if any(c["verdict"] == "drift" for c in entries) else "no drift"
     arm = {
         "arm": "champion", "rows": rows_, "verdict": verdict, "columns": entries, "quality": [], "multivariate": None,
-        "segments": [], "performance": [], "reference": {
+        "segments": [], "performance": [], "labels": None, "reference": {
             "rows": 3_000, "source": "training rows", "made_at": "2025-12-01T00:00:00Z", "importances_from": None,
         },
     }  # fmt: skip

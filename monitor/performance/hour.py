@@ -68,16 +68,21 @@ def empty_hour(task: Task | None) -> LabelledHour:
 
 
 def count_hour(
-    connection: Connection, version: ModelVersion, task: Task | None, arm: int, hour_us: int, from_us: int = 0
+    connection: Connection,
+    version: ModelVersion,
+    task: Task | None,
+    arm: int,
+    hour_us: int,
+    within_us: tuple[int, int] | None = None,
 ) -> LabelledHour:
     """Return what the labelled rows of an hour add up to, read from the rows themselves.
 
     Args:
-        from_us: requests before that time do not count.
+        within_us: start (inclusive) and end; requests outside do not count.
     """
     hour = empty_hour(task)
     columns: Sequence[str] = () if task is None else task.columns
-    for place, part in enumerate(labelled_hour(connection, version, arm, hour_us, columns, from_us)):
+    for place, part in enumerate(labelled_hour(connection, version, arm, hour_us, columns, within_us)):
         seed = hour_us // MICROSECONDS + place
         hour.add(reduced(task, part, seed))
     return hour

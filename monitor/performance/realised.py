@@ -133,13 +133,14 @@ def judge_arm(
     """Return the performance of one arm in windows of whole hours.
 
     Args:
-        windows: start and end, microseconds since the epoch, each inside the next one, which all end alike, with a
-            whole hour; where the widest begins inside an hour, that hour is counted from its rows.
+        windows: start and end, microseconds since the epoch, each inside the next one, which all end alike. Where the
+            widest begins or ends inside an hour, that hour is counted from its rows.
     """
     start, end = windows[-1]
     hours = performance_rows.hours_between(connection, version.id, arm, counted.task, start, end)
-    if start % HOUR_US:
-        hours[start] = count_hour(connection, version.stored, counted.task, arm, start // HOUR_US * HOUR_US, start)
+    for hour in {start // HOUR_US * HOUR_US, end // HOUR_US * HOUR_US}:
+        if hour < end and (hour < start or hour + HOUR_US > end):
+            hours[max(hour, start)] = count_hour(connection, version.stored, counted.task, arm, hour, (start, end))
     metrics: list[JudgedMetric] = []
     total, after = summed((), counted.task), end
     for window in windows:  # each adds what lies before the one inside it

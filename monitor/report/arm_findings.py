@@ -1,4 +1,4 @@
-"""What is known of one arm of a version in a window: verdicts with pictures, segments, performance."""
+"""What is known of one arm of a version in a window: verdicts with pictures, and segments."""
 
 import math
 from collections.abc import Sequence
@@ -12,9 +12,7 @@ from driftline.monitor.drift.movement import picture_of
 from driftline.monitor.drift.verdict import ColumnDrift, Verdict
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.judge import Judgement, document, judge
-from driftline.monitor.performance_document import performance_document
 from driftline.monitor.report.drift_report import verdict_of
-from driftline.monitor.rows.performance_rows import nearest_performance
 from driftline.monitor.rows.segment_rows import newest_segments
 from driftline.monitor.segments.parts import segment_names, whole_settings
 from driftline.monitor.watch import WatchedVersion
@@ -86,10 +84,11 @@ def find_arm(
         "reference": None,
         "verdict": "no reference",
         "columns": [],
-        "quality": [],  # these two cost rows of the window: see ``window_checks``
+        "quality": [],  # these four are not of profiles alone: see ``window_checks``
         "multivariate": None,
+        "performance": [],
+        "labels": None,
         "segments": segments_document(segments),
-        "performance": performance_document(nearest_performance(connection, version.id, arm, window)),
     }
     if judged is not None:
         drawn = document(judged)

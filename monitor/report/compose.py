@@ -18,7 +18,7 @@ from driftline.monitor.report.job_health import job_health
 from driftline.monitor.report.labelled_rows import LabelledRows, labelled_rows
 from driftline.monitor.report.samples import DRAWN, WindowSample, cut, draw_window
 from driftline.monitor.report.trend import trend_since
-from driftline.monitor.report.window_checks import check_window
+from driftline.monitor.report.window_checks import check_window, judge_performance
 from driftline.monitor.training.reference_sample import read_sample
 from driftline.monitor.watch import WatchedVersion, watched_versions
 from driftline.store.errors import MlflowUnreachable
@@ -61,6 +61,7 @@ def compose(
         checked, failures = check_window(context, found, window, progress)
         found.document.update(checked)
         notes += failures
+    notes += judge_performance(context, version, arms, window, progress)
     samples = _evidently(context, version, arms[0], window, progress)
     progress("comparing with the reports before")
     first = arms[0]

@@ -1,9 +1,9 @@
-"""Data quality and all inputs together, judged of the report's own window.
+"""Data quality, all inputs together and performance, judged of the report's own window.
 
 Volume is about one hour against the same hour of past weeks: there the monitor's last finding in the window stays.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,18 +13,21 @@ from driftline.monitor.beyond_columns_document import multivariate_document, qua
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.judge import Judgement
 from driftline.monitor.multivariate.check import MultivariateDrift, check
+from driftline.monitor.performance_document import coverage_document, performance_document
+from driftline.monitor.performance_now import performance_now
 from driftline.monitor.quality.examine import examine_judged
 from driftline.monitor.quality.finding import Kind, QualityFinding
 from driftline.monitor.report.arm_findings import ArmFindings
 from driftline.monitor.rows.multivariate_rows import newest_check
 from driftline.monitor.rows.quality_rows import newest_findings
+from driftline.monitor.watch import WatchedVersion
 from driftline.store.errors import DriftlineError
 
 
 def check_window(
     context: JobContext, found: ArmFindings, window: tuple[int, int], progress: Callable[[str], object]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return both checks of one arm as parts of its document, and what could not be made of them.
+    """Return quality and all inputs together of one arm as parts of its document, and what could not be made of them.
 
     Where all inputs together cannot be judged now, the check that the monitor made last in the window stands in.
 
@@ -44,6 +47,29 @@ def check_window(
             together, failure = _last_check(context, found.judged, window), f"all inputs together: {error}"
     parts = {"quality": quality_document(quality), "multivariate": multivariate_document(together)}
     return parts, [failure] if failure else []
+
+
+def judge_performance(
+    context: JobContext,
+    version: WatchedVersion,
+    arms: Sequence[ArmFindings],
+    window: tuple[int, int],
+    progress: Callable[[str], object],
+) -> list[str]:
+    """Put the performance of each arm that has rows, and how far its labels came, into its document.
+
+    Returns:
+        Why the labelled rows are not judged, where they are not.
+    """
+    with_rows = [found for found in arms if found.rows]
+    if not with_rows:
+        return []
+    progress("judging performance on the rows that have labels")
+    now = performance_now(context, version, window)
+    for found in with_rows:
+        found.document["performance"] = performance_document(now.metrics(found.arm))
+        found.document["labels"] = coverage_document(now.coverage(found.arm))
+    return [f"performance: {now.unclear}"] if now.unclear else []
 
 
 def _quality(context: JobContext, judged: Judgement, window: tuple[int, int]) -> list[QualityFinding]:

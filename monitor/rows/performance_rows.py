@@ -15,7 +15,6 @@ from driftline.monitor.performance.verdict import JudgedMetric
 from driftline.monitor.rows.newest_run import newest_run
 from driftline.store import schema
 from driftline.store.labels.changes import ChangedHour
-from driftline.store.profile_levels import HOUR_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,8 @@ def save_hours(
     """
     t, p = schema.performance_hour, schema.performance_progress
     mine = t.c.model_version_id == model_version_id
+    v = schema.model_version.c.id  # one at a time: the job, a report and a command may count the same hours at once
+    connection.execute(select(v).where(v == model_version_id).with_for_update(key_share=True))
     if anew:
         connection.execute(delete(t).where(mine))
     for hour, counted in hours.items():
@@ -145,25 +146,6 @@ def newest_performance(
     t = schema.performance_result
     mine = (t.c.model_version_id == model_version_id) & (t.c.arm == arm) & (t.c.estimated == estimated)
     return [_judged(row) for row in newest_run(connection, t, mine)]
-
-
-def nearest_performance(
-    connection: Connection, model_version_id: int, arm: int, window_us: tuple[int, int]
-) -> list[JudgedMetric]:
-    """Return per metric the result whose window is nearest to a window, realised ones first; empty without any.
-
-    Performance is judged of windows of several lengths, and of the same one again as labels come: the newest counts.
-    """
-    t, (start, end) = schema.performance_result, window_us
-    mine = (t.c.model_version_id == model_version_id) & (t.c.arm == arm)
-    # Windows are of whole hours and end with the present one.
-    ends_within = (t.c.window_end > start) & (t.c.window_end <= end + HOUR_US)
-    nearest: dict[tuple[bool, str], tuple[int, Row[Any]]] = {}
-    for row in connection.execute(select(t).where(mine & ends_within).order_by(t.c.computed_at, t.c.id)):
-        key, distance = (row.estimated, row.metric), abs(row.window_start - start) + abs(row.window_end - end)
-        if key not in nearest or distance <= nearest[key][0]:
-            nearest[key] = distance, row
-    return [_judged(row) for _, (_, row) in sorted(nearest.items(), key=lambda found: found[0])]
 
 
 def _judged(row: Row[Any]) -> JudgedMetric:

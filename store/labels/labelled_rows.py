@@ -45,17 +45,22 @@ def chosen_rows(rows: LabelledRows, places: NDArray[np.int64]) -> LabelledRows:
 
 
 def labelled_hour(
-    connection: Connection, version: ModelVersion, arm: int, hour_us: int, wanted: Sequence[str], from_us: int = 0
+    connection: Connection,
+    version: ModelVersion,
+    arm: int,
+    hour_us: int,
+    wanted: Sequence[str],
+    within_us: tuple[int, int] | None = None,
 ) -> Iterator[LabelledRows]:
     """Yield the labelled rows of one hour and arm, in chunks, in the order of their requests.
 
     Args:
         hour_us: its start, microseconds since the epoch.
         wanted: columns of the prediction table that are read.
-        from_us: rows of requests before that time are left out.
+        within_us: start (inclusive) and end; rows of requests outside are left out.
     """
-    t = version.table.c
-    query = _joined(version, wanted).where(within(version, max(hour_us, from_us), hour_us + HOUR_US, arm))
+    t, (start, end) = version.table.c, within_us or (hour_us, hour_us + HOUR_US)
+    query = _joined(version, wanted).where(within(version, max(hour_us, start), min(hour_us + HOUR_US, end), arm))
     query = query.order_by(t.received_at, t.invocation_id, t.row_index)  # samples of a regression are drawn by place
     for rows in connection.execute(query.execution_options(yield_per=_CHUNK_ROWS)).partitions():
         yield _labelled(version, rows, wanted)
