@@ -73,7 +73,8 @@ def fill(engine: Engine, home: Path, rows: int, columns: int, texts: int, labell
         profile = reference.empty_profile()
         profile.add(values, BLOCK_ROWS)
         requests = BLOCK_ROWS // ROWS_A_REQUEST
-        ids = np.repeat(np.frombuffer(b"".join(new_invocation_id(at) for _ in range(requests)), "V16"), ROWS_A_REQUEST)
+        keys = [new_invocation_id(at) for _ in range(requests)]
+        ids = np.repeat(np.frombuffer(b"".join(keys), "V16"), ROWS_A_REQUEST)
         zeros = np.zeros(BLOCK_ROWS, np.int64)
         cells = {
             "invocation_id": ids, "row_index": np.tile(np.arange(ROWS_A_REQUEST), requests), "received_at": zeros + at,
@@ -84,6 +85,11 @@ def fill(engine: Engine, home: Path, rows: int, columns: int, texts: int, labell
             insert_rows(connection, version.table, cells, BLOCK_ROWS)
             row = {**bucket, "row_count": BLOCK_ROWS, "counts": profile.to_bytes()}
             connection.execute(insert(schema.profile), [row])
+            answered = {
+                "received_at": at, "model_version_id": version.id, "arm": 0, "status": 200, "row_count": ROWS_A_REQUEST,
+                "latency_us": 0, "parse_us": 0, "predict_us": 0, "encode_us": 0,
+            }  # fmt: skip
+            connection.execute(insert(schema.invocation), [{"id": key, **answered} for key in keys])
             known = int(BLOCK_ROWS * labelled)
             if known:
                 truth = {
@@ -136,6 +142,7 @@ def main() -> int:
         "processor_seconds": round(used.ru_utime + used.ru_stime, 1),
         "report_seconds": round(seconds, 1), "fill_seconds": round(filling, 1), "sample_rows": made["sample"]["rows"],
         "labelled_rows": made["sample"]["labelled_rows"], "files": made["files"], "notes": made["notes"],
+        "labelled_in_metrics": max((m["labelled_rows"] for m in made["arms"][0]["performance"]), default=0),
         "left_out": len(made["left_out"]), "verdict": made["verdict"],
     }  # fmt: skip
     print(json.dumps(found))
