@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from driftline.monitor.drift.calibration import calibrate
 from driftline.monitor.drift.settings import DriftSettings
-from driftline.monitor.jobs import drift_job, labels_job, retention_job, rollup_job
+from driftline.monitor.jobs import drift_job, labels_job, performance_job, retention_job, rollup_job
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.jobs.schedule import Schedule
 from driftline.monitor.settings import MonitorSettings, ReportSettings
@@ -84,6 +84,7 @@ def test_loader_and_monitor_do_their_work_in_their_roles(
         assert not report.failed, report
     labels = [{"request_id": invocation_id_text(one.id), "row": 0, "label": 1} for one in sent[:20]]
     assert load_labels(roles["monitor"], LabelSettings(), labels, Fields()).received == 20
+    assert not performance_job.run(context).failed
     schedule = Schedule(context, lambda: None)
     schedule.start()
     servers.wait_until(lambda: not schedule.stands_by, 10, what="the lead, in the monitor's role")
@@ -91,6 +92,7 @@ def test_loader_and_monitor_do_their_work_in_their_roles(
     assert all(check.agrees for check in verify(roles["monitor"]))
     with roles["monitor"].connect() as connection:
         assert connection.scalar(select(func.count()).select_from(schema.drift_result))
+        assert connection.scalar(select(func.count()).select_from(schema.performance_hour))
         assert connection.scalar(text("SELECT count(*) FROM inference_clf"))
     dispose(roles)
 
