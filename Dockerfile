@@ -18,7 +18,9 @@ COPY monitor monitor
 COPY scorer scorer
 COPY store store
 ARG EXTRAS=monitor,postgresql,demo
-RUN /opt/driftline/bin/pip install --no-compile --constraint constraints.txt ".[${EXTRAS}]"
+# The variable holds for what builds driftline, which is named in the image, too: pip would take the newest.
+RUN echo setuptools==84.2.1 >build.txt \
+    && PIP_CONSTRAINT=/source/build.txt /opt/driftline/bin/pip install --no-compile --constraint constraints.txt ".[${EXTRAS}]"
 # Beside the pins, which are driftline's alone: what a model pins may replace them.
 ARG MODEL_REQUIREMENTS=""
 RUN test -z "${MODEL_REQUIREMENTS}" || /opt/driftline/bin/pip install --no-compile ${MODEL_REQUIREMENTS}

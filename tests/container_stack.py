@@ -103,6 +103,20 @@ def engine(*arguments: str) -> str:
     return done.stdout
 
 
+def build(*command: str) -> None:
+    """Run a build by Podman's command line; it sees what pip is told on this machine."""
+    environment = os.environ | {"CONTAINERS_CONF": os.environ["BUILD_CONTAINERS_CONF"]}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def assert_same_image(*names: str) -> None:
+    """Compare the layers of two images, then all that their IDs are of."""
+    first, second = (json.loads(engine("image", "inspect", name))[0] for name in names)
+    assert first["RootFS"]["Layers"] == second["RootFS"]["Layers"]
+    assert first["Id"] == second["Id"]
+
+
 @contextmanager
 def brought_up(folder: Path) -> Iterator[Stack]:
     """Bring the whole of compose.yaml up with the demo; take it down with its volumes at the end."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import servers
 from container_clients import Clients
-from container_stack import ENGINE, ROOT, engine
+from container_stack import ENGINE, ROOT, assert_same_image, build, engine
 from trained_models import train
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
@@ -114,11 +114,5 @@ def test_a_signal_ends_it_under_traffic_with_every_answer_in_the_store(image: st
 def test_a_second_build_of_the_same_pins_makes_the_same_image(image: str, models: Path, tmp_path: Path) -> None:
     printed = build_image(models, "--output-directory", str(tmp_path / "context"))
     command = printed.rpartition("build it: ")[2].strip().replace("driftline-model", AGAIN)
-    environment = os.environ | {"CONTAINERS_CONF": os.environ["BUILD_CONTAINERS_CONF"]}
-    done = subprocess.run(
-        [*command.split(), "--no-cache"], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    first, second = (json.loads(engine("image", "inspect", name))[0] for name in (NAME, AGAIN))
-    assert first["RootFS"]["Layers"] == second["RootFS"]["Layers"]
-    assert first["Id"] == second["Id"]
+    build(*command.split(), "--no-cache")
+    assert_same_image(NAME, AGAIN)
