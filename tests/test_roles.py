@@ -36,7 +36,7 @@ from driftline.store.prediction_tables import ensure_model_version
 from driftline.store.records import ModelIdentity, invocation_id_text, now_us
 from driftline.store.verify import verify
 
-pytestmark = pytest.mark.postgresql
+pytestmark = [pytest.mark.postgresql, pytest.mark.thorough]
 ROLES = Path(__file__).parents[1] / "deploy" / "postgresql" / "roles.sql"
 NOW = now_us()
 

@@ -34,6 +34,7 @@ MINUTE_US = 60_000_000
 NOW = 1_795_000_000_000_000 // HOUR_US * HOUR_US
 
 
+@pytest.mark.thorough
 def test_without_a_monitor_page_json_and_metrics_say_what_the_command_says(
     context: JobContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
