@@ -49,7 +49,7 @@ def references(seed: int) -> tuple[Reference, list[Reference]]:
         profile = whole.empty_profile()
         profile.add(rows, REFERENCE_ROWS // SEGMENTS)
         part = replace(whole, packed_profile=profile.to_bytes(), row_count=profile.row_count)
-        parts.append(calibrate_for(part, lambda profiled, of: statistic_of(profiled, of, SETTINGS)))
+        parts.append(calibrate_for(part, lambda profiled, of: statistic_of(profiled, of, SETTINGS), whole))
     return calibrate(whole), parts
 
 

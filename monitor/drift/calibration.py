@@ -44,6 +44,7 @@ _TAIL_POWER = 1.5
 _STRANGERS = 1e-4  # of the rows at least, where the reference has one value only and tells nothing of them
 _PAIRS = 2500  # of samples whose rare differences are drawn often
 HEAVY_TAIL = 0.1  # fitted shape; from 0.25 the fourth moment is infinite, the fit errs by 0.1
+POSSIBLY_HEAVY_TAIL = 1e-9  # heavier than exponential
 
 
 class Table(TypedDict):
@@ -69,13 +70,20 @@ def calibrate(reference: Reference) -> Reference:
     return reference.with_calibration(_content(_heavy_columns(reference), tables))
 
 
-def calibrate_for(reference: Reference, chosen: Callable[[ProfiledColumn, Reference], str]) -> Reference:
+def calibrate_for(
+    reference: Reference, chosen: Callable[[ProfiledColumn, Reference], str], whole: Reference | None = None
+) -> Reference:
     """Return the reference with tables of one statistic per column only, which take a fraction of the time.
 
     Args:
         chosen: the statistic of a column; the reference that it is asked about knows which columns are heavy-tailed.
+        whole: what the reference is a part of. The few rows of a part seldom show a heavy tail (of 1,000 lognormal
+            ones, half do not), so what has one in the whole, or may have, has one in the part.
     """
-    found = reference.with_calibration(_content(_heavy_columns(reference), {}))
+    heavy = _heavy_columns(reference)
+    if whole is not None:
+        heavy = sorted({*heavy, *_heavy_columns(whole, POSSIBLY_HEAVY_TAIL)})
+    found = reference.with_calibration(_content(heavy, {}))
     tables = {}
     for profiled in reference.profiled:
         name = profiled.column.column_name
@@ -93,11 +101,11 @@ def _content(heavy: Sequence[str], tables: dict[str, dict[str, Table]]) -> dict[
     return {"format": FORMAT, "sizes": list(SIZES), "alphas": list(ALPHAS), "heavy": list(heavy), "columns": tables}
 
 
-def _heavy_columns(reference: Reference) -> list[str]:
+def _heavy_columns(reference: Reference, least: float = HEAVY_TAIL) -> list[str]:
     numbers = {
         p.column.column_name: reference.profile.numeric(p.column.column_name) for p in reference.profiled if p.bins
     }
-    return [name for name, counts in numbers.items() if counts.value_rows and _is_heavy(counts)]
+    return [name for name, counts in numbers.items() if _tail_shape(counts) >= least]
 
 
 def is_calibrated(reference: Reference) -> bool:
@@ -245,7 +253,8 @@ def _simulate_numbers(
         return tables
     continued = _support(counts, beyond=True)
     tables["wasserstein"] = tables["winsorised_wasserstein"] = _simulate_areas(continued, rng)
-    if _is_heavy(counts):  # elsewhere what holds for the whole is cautious for the winsorised
+    # Elsewhere what holds for the whole is cautious for the winsorised.
+    if _tail_shape(counts) >= HEAVY_TAIL or wanted == {"winsorised_wasserstein"}:
         limits = np.array(winsor_limits(counts)) / unit(counts.bins)
         winsorised = replace(continued, values=np.clip(continued.values, *limits))
         tables["winsorised_wasserstein"] = _simulate_areas(winsorised, rng)
@@ -303,8 +312,9 @@ def _means(counts: NumericCounts) -> tuple[NDArray[np.float64], NDArray[np.int64
     return np.clip(lower + counts.offset_sums[held] / rows, -LARGEST, LARGEST), rows
 
 
-def _is_heavy(counts: NumericCounts) -> bool:
+def _tail_shape(counts: NumericCounts) -> float:
+    """Return the shape of the heavier tail, 0 when both fall as fast as an exponential one or faster."""
     if counts.bins.distinct <= FEW_COARSE_VALUES or not counts.value_rows:
-        return False
+        return 0.0
     means, rows = _means(counts)
-    return max(continue_tail(means, rows).shape, continue_tail(-means[::-1], rows[::-1]).shape) >= HEAVY_TAIL
+    return max(continue_tail(means, rows).shape, continue_tail(-means[::-1], rows[::-1]).shape)

@@ -63,7 +63,7 @@ def calibrated(reference: Reference, segmented: SegmentedReference, drift: Drift
         of = segmented.reference(reference, name)
         if of is None or part.rows < drift.min_rows or _is_calibrated_for(of, drift):
             continue
-        found[name] = calibrate_for(of, chosen).calibration or {}
+        found[name] = calibrate_for(of, chosen, reference).calibration or {}
     return segmented.with_calibrations(found) if found else segmented
 
 

@@ -1,15 +1,19 @@
 """Thresholds from the reference keep their promise on windows that were not simulated with."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from driftline.monitor.drift.calibration import calibrate, is_calibrated, noise, typical_noise
+from driftline.monitor.drift.calibration import calibrate, calibrate_for, is_calibrated, noise, typical_noise
+from driftline.monitor.drift.column_judge import statistic_of
 from driftline.monitor.drift.registry import score
+from driftline.monitor.drift.settings import DriftSettings
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
+from driftline.store.profile.columns import ProfiledColumn
 from driftline.store.profile.reference import Reference, build_reference
 
 pytestmark = pytest.mark.thorough
@@ -90,6 +94,35 @@ def test_noise_falls_with_the_rows_and_rises_with_the_promise(calibrated: Refere
 def test_the_reference_being_a_sample_widens_the_noise(calibrated: Reference) -> None:
     wide, narrow = (noise(calibrated, "normal", "wasserstein", 1000, n, 1e-3) for n in (1000, 10**9))
     assert wide == pytest.approx(narrow * 2**0.5, rel=1e-6)
+
+
+def test_a_part_has_the_heavy_tails_of_its_whole_also_where_its_few_rows_do_not_show_them() -> None:
+    rng, rows, parts = np.random.default_rng(1), 10_000, 10
+    columns = [PredictionColumn("input", name, name, ColumnType.DOUBLE) for name in ("normal", "lognormal")]
+    data = {"normal": rng.normal(size=rows), "lognormal": rng.lognormal(size=rows)}
+    whole = build_reference(columns, data, source="made up", made_at_us=0)
+    one_far_out = whole.empty_profile()
+    one_far_out.add({"normal": rng.normal(size=100), "lognormal": np.append(rng.lognormal(size=99), 150.0)}, 100)
+
+    def chosen(profiled: ProfiledColumn, of: Reference) -> str:
+        return statistic_of(profiled, of, DriftSettings())
+
+    def drifts(part: Reference, of: Reference | None) -> tuple[str, str, bool]:
+        known = calibrate_for(part, chosen, of)
+        normal, lognormal = (chosen(profiled, known) for profiled in known.profiled)
+        chance = noise(known, "lognormal", lognormal, 100, part.row_count, 1e-6)
+        return normal, lognormal, score(lognormal, known.profiled[1], known.profile, one_far_out) > chance
+
+    alone, as_parts = [], []
+    for place in range(4):
+        profile = whole.empty_profile()
+        profile.add({name: cells[place::parts] for name, cells in data.items()}, rows // parts)
+        part = replace(whole, packed_profile=profile.to_bytes(), row_count=profile.row_count)
+        alone.append(drifts(part, None))
+        as_parts.append(drifts(part, whole))
+    assert any(drifted for *_, drifted in alone)
+    assert [found[1:] for found in as_parts] == [("winsorised_wasserstein", False)] * 4
+    assert [normal for normal, *_ in as_parts] == [normal for normal, *_ in alone]
 
 
 def test_what_was_not_simulated_is_refused(calibrated: Reference) -> None:
