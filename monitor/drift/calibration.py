@@ -62,12 +62,12 @@ def calibrate(reference: Reference) -> Reference:
 
     The same reference and seed give the same tables. Takes about 0.3 s per column.
     """
-    tables = {}
+    heavy, tables = _heavy_columns(reference), {}
     for profiled in reference.profiled:
         name = profiled.column.column_name
         rng = np.random.default_rng([reference.seed, zlib.crc32(name.encode())])
-        tables[name] = _column_tables(profiled, reference, rng)
-    return reference.with_calibration(_content(_heavy_columns(reference), tables))
+        tables[name] = _column_tables(profiled, reference, rng, heavy=name in heavy)
+    return reference.with_calibration(_content(heavy, tables))
 
 
 def calibrate_for(
@@ -88,7 +88,8 @@ def calibrate_for(
     for profiled in reference.profiled:
         name = profiled.column.column_name
         rng = np.random.default_rng([reference.seed, zlib.crc32(name.encode())])
-        tables[name] = _column_tables(profiled, reference, rng, {chosen(profiled, found)})
+        wanted = {chosen(profiled, found)}
+        tables[name] = _column_tables(profiled, reference, rng, wanted, heavy=name in heavy)
     return reference.with_calibration({**(found.calibration or {}), "columns": tables})
 
 
@@ -164,13 +165,18 @@ def _at_size(by_size: list[float], statistic: str, window_rows: int, reference_r
 
 
 def _column_tables(
-    profiled: ProfiledColumn, reference: Reference, rng: np.random.Generator, wanted: Collection[str] | None = None
+    profiled: ProfiledColumn,
+    reference: Reference,
+    rng: np.random.Generator,
+    wanted: Collection[str] | None = None,
+    *,
+    heavy: bool,
 ) -> dict[str, Table]:
     """Return the tables of all statistics, or of those wanted."""
     name = profiled.column.column_name
     tables: dict[str, Table] = {}
     if profiled.bins is not None and reference.profile.numeric(name).value_rows:
-        tables |= _simulate_numbers(reference.profile.numeric(name), rng, wanted)
+        tables |= _simulate_numbers(reference.profile.numeric(name), rng, wanted, heavy=heavy)
     if _has_values(profiled, reference):
         tables |= _simulate(_shares(profiled, reference), rng, wanted)
     return tables
@@ -246,15 +252,14 @@ def _simulate(
 
 
 def _simulate_numbers(
-    counts: NumericCounts, rng: np.random.Generator, wanted: Collection[str] | None = None
+    counts: NumericCounts, rng: np.random.Generator, wanted: Collection[str] | None = None, *, heavy: bool
 ) -> dict[str, Table]:
     tables = _simulate(_Heights(_support(counts, beyond=False)), rng, wanted)
     if wanted is not None and not {"wasserstein", "winsorised_wasserstein"} & set(wanted):
         return tables
     continued = _support(counts, beyond=True)
     tables["wasserstein"] = tables["winsorised_wasserstein"] = _simulate_areas(continued, rng)
-    # Elsewhere what holds for the whole is cautious for the winsorised.
-    if _tail_shape(counts) >= HEAVY_TAIL or wanted == {"winsorised_wasserstein"}:
+    if heavy:  # elsewhere what holds for the distance as it is is cautious for the winsorised
         limits = np.array(winsor_limits(counts)) / unit(counts.bins)
         winsorised = replace(continued, values=np.clip(continued.values, *limits))
         tables["winsorised_wasserstein"] = _simulate_areas(winsorised, rng)
