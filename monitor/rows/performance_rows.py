@@ -42,6 +42,15 @@ def progress_of(connection: Connection, model_version_id: int) -> Progress | Non
     return Progress(row.labels_until, task, row.decided_from)
 
 
+def hold_version(connection: Connection, model_version_id: int) -> None:
+    """Let nobody else write a version's counted hours until the transaction ends.
+
+    The job, a report and a command may count the same hours at once. Loading goes on.
+    """
+    t = schema.model_version.c.id
+    connection.execute(select(t).where(t == model_version_id).with_for_update(key_share=True))
+
+
 def save_hours(
     connection: Connection,
     model_version_id: int,
@@ -57,8 +66,7 @@ def save_hours(
     """
     t, p = schema.performance_hour, schema.performance_progress
     mine = t.c.model_version_id == model_version_id
-    v = schema.model_version.c.id  # one at a time: the job, a report and a command may count the same hours at once
-    connection.execute(select(v).where(v == model_version_id).with_for_update(key_share=True))
+    hold_version(connection, model_version_id)
     if anew:
         connection.execute(delete(t).where(mine))
     for hour, counted in hours.items():

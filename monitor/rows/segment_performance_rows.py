@@ -12,6 +12,7 @@ from driftline.monitor.performance.hour import LabelledHour
 from driftline.monitor.performance.task import Task
 from driftline.monitor.performance_document import performance_document
 from driftline.monitor.rows.newest_run import newest_run
+from driftline.monitor.rows.performance_rows import hold_version
 from driftline.store import schema
 from driftline.store.labels.changes import ChangedHour
 
@@ -51,6 +52,7 @@ def save_segment_hours(
     """
     t, p = schema.segment_performance_hour, schema.segment_performance_progress
     mine = (t.c.model_version_id == model_version_id) & (t.c.spec == spec)
+    hold_version(connection, model_version_id)
     if anew:
         connection.execute(delete(t).where(mine))
     rows = []

@@ -13,17 +13,20 @@ from click.testing import CliRunner
 from monitor_rig import at
 from performance_rig import COINS, HOUR_US, answer, coins, identity, label, save_coins_reference, tensor
 from sklearn.metrics import accuracy_score
+from sqlalchemy import Connection
 
 from driftline.cli.main import root
 from driftline.monitor.jobs import performance_job
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.multivariate.settings import MultivariateSettings
 from driftline.monitor.performance.hour import LabelledHour
+from driftline.monitor.performance.task import Task, TaskKind
 from driftline.monitor.performance_now import performance_now
 from driftline.monitor.report.compose import compose
 from driftline.monitor.report.mlflow_metrics import report_metrics
 from driftline.monitor.report.summary_page import render
 from driftline.monitor.rows.performance_rows import Progress, save_hours
+from driftline.monitor.rows.segment_performance_rows import SegmentProgress, save_segment_hours
 from driftline.store import schema
 from driftline.store.engine import writing
 from driftline.store.labels.changes import ChangedHour
@@ -143,25 +146,34 @@ def test_what_the_labels_mean_that_cannot_be_told_is_a_note_with_the_setting_tha
     assert (accuracy["labelled_rows"], accuracy["verdict"]) == (150, "no verdict")  # there is no reference
 
 
-def test_two_that_count_the_same_hours_at_once_follow_each_other(context: JobContext) -> None:
+@pytest.mark.parametrize("by_segment", [False, True])
+def test_two_that_count_the_same_hours_at_once_follow_each_other(context: JobContext, by_segment: bool) -> None:
     with writing(context.engine) as connection:
         version = ensure_model_version(connection, COINS)
-    hours, progress, failed = {ChangedHour(0, NOW): LabelledHour(rows=3)}, Progress(1, None, "settings"), []
+    hour, counted, failed = ChangedHour(0, NOW), LabelledHour(rows=3), []
+
+    def write(connection: Connection) -> None:
+        if by_segment:
+            progress = SegmentProgress(1, Task(TaskKind.REGRESSION))
+            save_segment_hours(connection, version.id, "plan", {hour: {"basic": counted}}, progress, anew=False)
+        else:
+            save_hours(connection, version.id, {hour: counted}, Progress(1, None, "settings"), anew=False)
 
     def save() -> None:
         try:
             with writing(context.engine) as connection:
-                save_hours(connection, version.id, hours, progress, anew=False)
+                write(connection)
         except Exception as error:
             failed.append(error)
 
     other = Thread(target=save)
     with writing(context.engine) as connection:
-        save_hours(connection, version.id, hours, progress, anew=False)
+        write(connection)
         other.start()
         other.join(0.3)
         assert other.is_alive()
     other.join(10)
     assert failed == []
     with context.engine.connect() as connection:
-        assert len(connection.execute(schema.performance_hour.select()).all()) == 1
+        kept = schema.segment_performance_hour if by_segment else schema.performance_hour
+        assert len(connection.execute(kept.select()).all()) == 1
