@@ -3,8 +3,9 @@
 Invariants
 ----------
 - uvicorn is started as the installed MLflow starts it: same arguments, same variables, another application. It has
-  more patience with a worker that is silent while it loads a model, a protocol that sends the same bytes by fewer calls
-  (record 0011), and the flags that were asked for; what ``UVICORN_*`` says is respected.
+  more patience with a worker that is silent while it loads a model (and none with one that is dead, see
+  ``uvicorn_program``), a protocol that sends the same bytes by fewer calls (record 0011), and the flags that were asked
+  for; what ``UVICORN_*`` says is respected.
 - ``driftline proxy`` has the same parent, and workers with another application (``proxy/``).
 - uvicorn stops first and closes its spools, then the loader drains them; uvicorn's exit code is ours, 0 where it
   ended because we passed on a signal.
@@ -56,7 +57,7 @@ from driftline.store.redaction import Redaction
 from driftline.store.settings import BaseSettings
 from driftline.store.spool.settings import SpoolSettings
 
-_UVICORN = (sys.executable, "-P", "-m", "uvicorn")
+_UVICORN = (sys.executable, "-P", "-m", "driftline.scorer.uvicorn_program")
 # uvicorn kills a worker that is silent for 5 s, and unpickling a large model may hold Python's lock for longer.
 _LOADING_SECONDS = "30"
 _PROTOCOL = "driftline.scorer.joined_writes:JoinedWrites"

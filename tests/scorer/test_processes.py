@@ -103,6 +103,16 @@ def test_the_answer_of_a_worker_that_the_model_ends_is_captured(two_workers: Dri
     assert [(i.status, i.response) for i in new] == [(500, b"Internal Server Error")]
 
 
+def test_a_worker_that_is_killed_before_it_gave_its_sign_of_life_is_replaced_at_once(start: Start) -> None:
+    server = start("models:/linear/1", "silent", "-w", "2", UVICORN_TIMEOUT_WORKER_HEALTHCHECK="600")
+    servers.wait_until(lambda: len(server.workers()) == 2, 60, what="two workers")
+    silent = server.workers()[0]
+    os.kill(silent, signal.SIGSTOP)
+    time.sleep(2)  # uvicorn asks every half second
+    _replace(server, lambda: os.kill(silent, signal.SIGKILL))
+    assert server.stop() == 0
+
+
 @pytest.mark.parametrize(("workers", "durability"), [("1", "power"), ("2", "process")])
 def test_a_killed_server_loses_nothing_that_was_answered_and_leaves_no_process(
     start: Start, workers: str, durability: str
