@@ -37,7 +37,7 @@ class Clients:
                 f"{self._scorer}/invocations", self._body, {"Content-Type": "application/json"}, method="POST"
             )
             try:
-                with urllib.request.urlopen(request, timeout=10) as answer:
+                with urllib.request.urlopen(request, timeout=60) as answer:
                     answer.read()
                     self.answered.add(uuid.UUID(answer.headers["x-driftline-invocation-id"]))
             except (OSError, urllib.error.URLError):

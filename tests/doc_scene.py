@@ -69,12 +69,12 @@ def set_up(scene: Scene) -> None:
 def _send(rows: pd.DataFrame, url: str) -> str:
     """Send rows in requests whose ids are ``r0`` and on, and one that is refused; return an invocation's id."""
     features = rows.drop(columns="churned")
-    answer = requests.post(url, json={"dataframe_split": {"columns": ["plan"], "data": [["pro"]]}}, timeout=30)
+    answer = requests.post(url, json={"dataframe_split": {"columns": ["plan"], "data": [["pro"]]}}, timeout=60)
     assert answer.status_code == 400, answer.text
     for number in range(_REQUESTS):
         part = features[number * _ROWS : (number + 1) * _ROWS]
         body = {"dataframe_split": part.to_dict(orient="split", index=False)}
-        answer = requests.post(url, json=body, headers={"X-Request-Id": f"r{number}"}, timeout=30)
+        answer = requests.post(url, json=body, headers={"X-Request-Id": f"r{number}"}, timeout=60)
         assert answer.status_code == 200, answer.text
     return answer.headers["x-driftline-invocation-id"]
 

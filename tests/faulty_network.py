@@ -43,7 +43,7 @@ class Proxy:
         _shut(self._listener)
         self.cut_all()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
         self._listener.close()
 
     def _start(self, target: Callable[..., None], *arguments: socket.socket) -> None:

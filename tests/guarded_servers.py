@@ -33,7 +33,7 @@ class GuardedServer(DriftlineServer):
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=self.tls)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=self.tls)
         own = {"authorization": f"Bearer {self.token}"} if self.token else {}
         try:
             connection.request(method, path, body, {**own, **(headers or {})})
@@ -49,7 +49,7 @@ class GuardedServer(DriftlineServer):
         request = urllib.request.Request(
             f"https://127.0.0.1:{self.metrics_port}/metrics", headers={"authorization": authorization}
         )
-        with urllib.request.urlopen(request, timeout=10, context=self.tls) as answer:
+        with urllib.request.urlopen(request, timeout=60, context=self.tls) as answer:
             return str(answer.read().decode())
 
 
@@ -88,7 +88,7 @@ class Client:
     """One connection; what it sends is up to the test."""
 
     def __init__(self, server: DriftlineServer) -> None:
-        self.socket: socket.socket = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+        self.socket: socket.socket = socket.create_connection(("127.0.0.1", server.port), timeout=60)
         self._authorization: tuple[str, ...] = ()
         if isinstance(server, GuardedServer):
             self.socket = server.tls.wrap_socket(self.socket, server_hostname="127.0.0.1")

@@ -72,4 +72,4 @@ def _with_monitor(
     finally:
         engine.dispose()
         child.terminate()
-        child.wait(20)
+        child.wait(60)

@@ -50,7 +50,7 @@ def scoring(
     clients, stop, lock = Clients(), threading.Event(), threading.Lock()
 
     def run(number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         for turn in range(_ENOUGH):
             if stop.is_set():
                 break

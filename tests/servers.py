@@ -68,7 +68,7 @@ def free_port() -> int:
     return _ports(os.getpid()).take()
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 30, every: float = 0.05, what: str = "") -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60, every: float = 0.05, what: str = "") -> None:
     """Return when ``condition`` is true; fail with ``what`` when the time is over."""
     end = time.monotonic() + seconds
     while not condition():
@@ -147,7 +147,7 @@ class HttpServer:
 
     def get(self, path: str, **parameters: object) -> Any:
         """Return the JSON of the answer; an answer that is no success raises."""
-        answer = requests.get(f"{self.url}{path}", params={k: str(v) for k, v in parameters.items()}, timeout=10)
+        answer = requests.get(f"{self.url}{path}", params={k: str(v) for k, v in parameters.items()}, timeout=60)
         if not answer.ok:
             raise AssertionError(f"{answer.status_code} of {path}: {answer.text}")
         return answer.json()
@@ -180,7 +180,7 @@ def _child(arguments: list[object], log: Path) -> Iterator[subprocess.Popen[byte
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

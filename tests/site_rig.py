@@ -40,7 +40,7 @@ class Site:
     ids: dict[str, int] = field(default_factory=dict)
 
     def get(self, path: str, **arguments: object) -> requests.Response:
-        return requests.get(self.url + path, timeout=20, allow_redirects=False, **arguments)  # type: ignore[arg-type]
+        return requests.get(self.url + path, timeout=60, allow_redirects=False, **arguments)  # type: ignore[arg-type]
 
 
 Serve = Callable[..., Site]
@@ -80,7 +80,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> It
         thread = threading.Thread(target=server.run)
         thread.start()
         running.append((server, thread, engine))
-        servers.wait_until(lambda: server.started, 20, what="the pages are served")
+        servers.wait_until(lambda: server.started, 60, what="the pages are served")
         return Site(f"http://127.0.0.1:{port}", context, schedule, ids)
 
     yield serve

@@ -87,7 +87,7 @@ def test_loader_and_monitor_do_their_work_in_their_roles(
     assert not performance_job.run(context).failed
     schedule = Schedule(context, lambda: None)
     schedule.start()
-    servers.wait_until(lambda: not schedule.stands_by, 10, what="the lead, in the monitor's role")
+    servers.wait_until(lambda: not schedule.stands_by, 60, what="the lead, in the monitor's role")
     schedule.stop()
     assert all(check.agrees for check in verify(roles["monitor"]))
     with roles["monitor"].connect() as connection:

@@ -112,7 +112,7 @@ def test_shifted_traffic_becomes_a_notification_whose_links_work_and_all_that_is
         env=plant.environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
-    answer = requests.get(report, timeout=10, allow_redirects=False)
+    answer = requests.get(report, timeout=60, allow_redirects=False)
     assert answer.status_code == 302
     assert re.fullmatch(rf"{MLFLOW_URL}/#/experiments/\d+/runs/\w+", answer.headers["location"])
     boards = Path(__file__).parents[2] / "dashboards"
@@ -125,7 +125,7 @@ def test_shifted_traffic_becomes_a_notification_whose_links_work_and_all_that_is
 
     for component, page in (
         ("scorer", plant.server.metrics_text()),
-        ("monitor", requests.get(f"{plant.monitor_url}/metrics", timeout=10).text),
+        ("monitor", requests.get(f"{plant.monitor_url}/metrics", timeout=60).text),
     ):
         wrong = catalogue_mismatches(component, text_string_to_metric_families(page))  # type: ignore[arg-type]
         assert [each for each in wrong if "driftline_scorer_registry_" not in each] == []  # a version cannot move

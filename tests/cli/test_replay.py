@@ -135,7 +135,7 @@ def ended_by_a_kill_of(server: subprocess.Popen[bytes]) -> Callable[..., object]
         with shown(length) as step:
             yield step
         os.killpg(server.pid, signal.SIGKILL)
-        server.wait(10)
+        server.wait(60)
 
     shown = command._bar
     return bar

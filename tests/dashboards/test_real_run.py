@@ -95,7 +95,7 @@ def label(answer: Answer, monitor_port: int) -> None:
         {"request_id": request_id, "row": row, "label": predicted + (-1) ** row}
         for row, predicted in enumerate(json.loads(answer.body)["predictions"])
     ]
-    posted = requests.post(f"http://127.0.0.1:{monitor_port}/labels", json=labels, timeout=30)
+    posted = requests.post(f"http://127.0.0.1:{monitor_port}/labels", json=labels, timeout=60)
     assert posted.json()["rejected"] == 0, posted.text
 
 
@@ -150,7 +150,7 @@ def test_every_query_finds_data_in_a_real_run(
                         return not left
 
                     try:
-                        servers.wait_until(all_found, 30, 0.5)
+                        servers.wait_until(all_found, 60, 0.5)
                     except pytest.fail.Exception:
                         pytest.fail(f"no data in a real run: {left}")
     finally:

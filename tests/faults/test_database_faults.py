@@ -68,7 +68,7 @@ def loading(engine: Engine, folder: Path, batch_records: int = 50) -> Iterator[N
         servers.wait_until(lambda: not spools(folder), 60, what="the loader is stuck")
     finally:
         stop.set()
-        runner.join(30)
+        runner.join(60)
         engine.dispose()
     assert not runner.is_alive()
 
@@ -195,7 +195,7 @@ def test_twelve_hours_without_the_database_lose_only_what_the_budget_refused(
             spool.append(model, one.pack(), one.received_at_us)
             time.sleep(0.0002)
         spool.close()
-        servers.wait_until(lambda: not spools(folder), 30)
+        servers.wait_until(lambda: not spools(folder), 60)
         stop.set()
         runner.join()
         engine.dispose()

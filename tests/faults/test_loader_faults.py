@@ -173,7 +173,7 @@ def test_a_stopped_loader_goes_on_where_it_was(engine: Engine, store_url: str, t
             time.sleep(0.1)
         servers.wait_until(lambda: not spools(tmp_path / "spool"), 120)  # 400 commits: a busy disk is slow
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()
@@ -295,7 +295,7 @@ def test_a_loader_with_little_memory_loads_a_long_backlog(
     try:
         servers.wait_until(lambda: process.poll() is not None or not spools(tmp_path / "spool"), 60)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

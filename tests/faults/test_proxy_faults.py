@@ -43,7 +43,7 @@ def test_a_proxy_that_is_killed_loses_nothing_that_was_answered(
         family = [proxy.process.pid, *proxy.family()]
         for pid in family:
             os.kill(pid, signal.SIGKILL)
-        proxy.process.wait(10)
+        proxy.process.wait(60)
         servers.wait_until(lambda: clients.failed > 10)
     assert clients.refused == 0
     engine = open_engine(store)

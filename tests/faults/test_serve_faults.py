@@ -87,7 +87,7 @@ def test_a_disk_that_freezes_delays_no_answer(
         servers.wait_until(lambda: len(clients.answered) > 20)
         since = time.monotonic()
         freezing = disk.freeze(4.0)
-        assert freezing.wait(20) == 0
+        assert freezing.wait(60) == 0
         frozen = [took for begin, took in clients.seconds if begin >= since]
     assert (clients.failed, clients.refused) == (0, 0)
     assert len(frozen) > 50
@@ -124,8 +124,8 @@ def test_workers_that_die_at_a_step_lose_nothing_that_was_answered(
     settings = {"_DRIFTLINE_FAILPOINT": failpoint, "DRIFTLINE_SPOOL_SEGMENT_BYTES": "20000"}
     workers: set[int] = set()
     with serving(models, home, store, "-w", "2", **settings) as server, scoring(server, threads=4) as clients:
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
+        begin = time.monotonic()
+        while (took := time.monotonic() - begin) < 20 or (len(workers) <= 2 and took < 120):
             workers |= set(server.workers())
             time.sleep(0.2)
     assert clients.answered

@@ -65,7 +65,7 @@ def test_a_soak_of_random_faults_loses_nothing_and_leaks_nothing(
         own_postgresql.start()
 
     def freeze(server: DriftlineServer) -> None:
-        assert disk.freeze(1.0).wait(20) == 0
+        assert disk.freeze(1.0).wait(60) == 0
 
     faults = [kill_worker, kill_loader, stop_loader, crash_database, freeze]
     with serving(models, disk.folder / "home", store, "-w", "2") as server:

@@ -82,7 +82,7 @@ def _use_each(surface: Surface, shot_at: list[Target]) -> None:
     """Have every server import what it imports late: the loader does with its first record."""
     for target in shot_at:
         url = f"http://127.0.0.1:{target.port}{target.path}"
-        assert requests.post(url, data=target.body, headers=target.headers, timeout=20).status_code == 200
+        assert requests.post(url, data=target.body, headers=target.headers, timeout=60).status_code == 200
     folder = surface.scorer.spool_folder
     servers.wait_until(
         lambda: (a := accounts(surface.engine, folder)).stored and not a.spooled, 60, what="all is loaded"
@@ -122,8 +122,8 @@ def check(surface: Surface, volley: Volley) -> None:
         assert server.ask("GET", "/ping").status == 200
         assert server.score(_BODY).status == 200
     monitor = f"http://127.0.0.1:{surface.monitor_port}"
-    assert requests.get(f"{monitor}/healthz", timeout=20).status_code == 200
-    assert requests.post(f"{monitor}/labels", data=_LABELS, headers=_JSON, timeout=20).status_code == 200
+    assert requests.get(f"{monitor}/healthz", timeout=60).status_code == 200
+    assert requests.post(f"{monitor}/labels", data=_LABELS, headers=_JSON, timeout=60).status_code == 200
     folder = surface.scorer.spool_folder
     servers.wait_until(lambda: accounts(surface.engine, folder).spooled == 0, 60, what="all is loaded")
     assert accounts(surface.engine, folder).balanced

@@ -52,7 +52,7 @@ def monitoring(context: JobContext, tmp_path: Path, **settings: str) -> Iterator
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> requests.Response:
-    return requests.post(f"{url}/ingest/cloudevents", data=body, headers={**TOKEN, **headers}, timeout=30)
+    return requests.post(f"{url}/ingest/cloudevents", data=body, headers={**TOKEN, **headers}, timeout=60)
 
 
 def calls(count: int) -> tuple[list[bytes], list[bytes]]:
@@ -95,7 +95,7 @@ def test_what_a_logger_sends_is_judged_and_labelled_like_captured_calls(
         assert post(url, b"[" + b",".join(answered) + b"]", BATCH).status_code == 200
         servers.wait_until(lambda: stored(context) == 31, 60, what="all calls are stored")
         label = [{"request_id": "call-7", "row": 3, "label": 0.5}]
-        assert requests.post(f"{url}/labels", json=label, headers=TOKEN, timeout=30).json()["fates"] == {"stored": 1}
+        assert requests.post(f"{url}/labels", json=label, headers=TOKEN, timeout=60).json()["fates"] == {"stored": 1}
         wanted = {
             'driftline_monitor_events_total{fate="stored",service="iris"} 62.0',
             'driftline_monitor_events_total{fate="repeated",service="iris"} 1.0',
@@ -105,9 +105,9 @@ def test_what_a_logger_sends_is_judged_and_labelled_like_captured_calls(
         }
 
         def exported() -> bool:
-            return wanted <= set(requests.get(f"{url}/metrics", headers=TOKEN, timeout=30).text.splitlines())
+            return wanted <= set(requests.get(f"{url}/metrics", headers=TOKEN, timeout=60).text.splitlines())
 
-        servers.wait_until(exported, 30, what="the fates are on the page of metrics")
+        servers.wait_until(exported, 60, what="the fates are on the page of metrics")
     assert not drift_job.run(context).failed
     t = schema.drift_result.c
     with context.engine.connect() as connection:

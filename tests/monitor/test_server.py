@@ -41,7 +41,7 @@ class Client:
     schedule: Schedule
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(self.url + path, timeout=10, allow_redirects=False)
+        return requests.get(self.url + path, timeout=60, allow_redirects=False)
 
 
 Serve = Callable[[JobContext], Client]
@@ -62,7 +62,7 @@ def client() -> Iterator[Serve]:
         thread = threading.Thread(target=server.run)
         thread.start()
         running.append((server, thread))
-        servers.wait_until(lambda: server.started, 20, what="the pages are served")
+        servers.wait_until(lambda: server.started, 60, what="the pages are served")
         return Client(f"http://127.0.0.1:{port}", schedule)
 
     yield serve
@@ -174,7 +174,7 @@ def monitor(sqlite_context: JobContext, tiny: TinyModel) -> Iterator[tuple[subpr
 
 
 def read(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return str(answer.read().decode())
 
 
@@ -187,7 +187,7 @@ def test_the_monitor_runs_its_jobs_shows_them_and_ends_at_a_signal(
     assert read(f"{url}/healthz") == "ok\n"
     runs = 'driftline_monitor_job_runs_total{check="drift",model_name="tiny",result="success"}'
     assert any(line.startswith(runs) for line in read(f"{url}/metrics").splitlines())
-    servers.wait_until(lambda: json.loads(read(f"{url}/api"))["mlflow_up"], 30, what="MLflow was probed")
+    servers.wait_until(lambda: json.loads(read(f"{url}/api"))["mlflow_up"], 60, what="MLflow was probed")
     with pytest.raises(urllib.error.HTTPError, match="404"):
         read(f"{url}/nothing")
     with sqlite_context.engine.begin() as connection:
@@ -198,7 +198,7 @@ def test_the_monitor_runs_its_jobs_shows_them_and_ends_at_a_signal(
                     for line in read(f"{url}/metrics").splitlines()), 30, what="a counted failure")  # fmt: skip
     assert read(f"{url}/healthz") == "ok\n"
     child.send_signal(signal.SIGTERM)
-    assert child.wait(20) == 0
+    assert child.wait(60) == 0
 
 
 def test_a_job_never_runs_twice_at_a_time_and_missed_starts_become_one(sqlite_context: JobContext) -> None:
@@ -215,7 +215,7 @@ def test_a_job_never_runs_twice_at_a_time_and_missed_starts_become_one(sqlite_co
     schedule = Schedule(sqlite_context, lambda: None)
     schedule._jobs = {"slow": Job("slow", slow, _every(0.05), 0.05, at_start=True)}
     schedule.start()
-    servers.wait_until(lambda: starts >= 3, 20, what="three starts")
+    servers.wait_until(lambda: starts >= 3, 60, what="three starts")
     schedule.stop()
     assert most == 1
     assert starts == 3

@@ -49,7 +49,7 @@ def pairs(models: Path) -> Iterator[dict[str, tuple[ScoringServer, DriftlineServ
         for server in started:
             server.process.terminate()
         for server in started:
-            server.process.wait(30)
+            server.process.wait(60)
 
 
 @pytest.fixture

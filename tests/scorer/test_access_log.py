@@ -113,7 +113,7 @@ def test_a_server_writes_a_line_for_each_request_and_the_last_before_it_ends(
     server = start("models:/linear/1", "lines")
     for _ in range(5):
         server.ask("GET", "/version")
-    servers.wait_until(lambda: "/version" in server.log.read_text(), 10, 0.05, "the lines")
+    servers.wait_until(lambda: "/version" in server.log.read_text(), 60, 0.05, "the lines")
     server.ask("GET", "/nowhere")
     server.stop()
     lines = [line for line in server.log.read_text().splitlines() if " - " in line]

@@ -44,7 +44,7 @@ def _recorded(server: DriftlineServer, answer: HTTPResponse) -> Invocation:
     def found() -> list[Invocation]:
         return [invocation for invocation in server.invocations() if invocation.id.hex() == wanted]
 
-    servers.wait_until(found, 10, what="the invocation in the spool")
+    servers.wait_until(found, 60, what="the invocation in the spool")
     (invocation,) = found()
     return invocation
 

@@ -106,7 +106,7 @@ def test_a_request_whose_body_never_arrives_is_not_captured(pairs: Pairs) -> Non
 def test_a_body_that_does_not_arrive_in_time_is_answered_and_captured(pairs: Pairs) -> None:
     server = pairs["actor"][1]
     captured = Captured(server)
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.putrequest("POST", "/invocations")
     connection.putheader("content-length", "1000")
     connection.endheaders(b'{"inputs"')

@@ -151,7 +151,7 @@ def test_one_process_builds_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path:
         second.start()
         second.join(0.3)
         built.append("first")
-    second.join(30)
+    second.join(60)
     assert built == ["first", "second"]
 
 

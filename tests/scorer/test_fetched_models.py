@@ -30,7 +30,7 @@ def tracking_server(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, 15)
-        process.wait(20)
+        process.wait(60)
 
 
 def test_what_was_fetched_for_a_version_is_removed_after_the_next(tracking_server: str, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_scorers_pod_answers_its_probes_and_has_loaded_all_that_it_answered_wh
         print(f"stopped under load within {time.monotonic() - began:.1f} s of {grace} s")
         stop.set()
         for each in clients:
-            each.join(30)
+            each.join(60)
     assert set(statuses) == {200}
     engine = open_engine(postgresql_url)
     account = balanced(engine, scorer.spool_folder)

@@ -62,7 +62,7 @@ def test_a_spool_is_made_as_soon_as_there_is_room_and_knows_its_models(
     assert spool.declare_model(FIRST) == first
     ballast.unlink()
     with caplog.at_level(logging.WARNING):
-        servers.wait_until(lambda: spool.append(second, b"payload", 1) > 0, 20, 0.01)
+        servers.wait_until(lambda: spool.append(second, b"payload", 1) > 0, 60, 0.01)
         servers.wait_until(lambda: "answers are kept again" in caplog.text)
     assert spool.declare_model(SECOND) == second
     spool.close()

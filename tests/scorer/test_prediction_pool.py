@@ -94,7 +94,7 @@ def test_a_place_is_given_back_when_its_work_is_done_not_when_its_request_is_ans
 
         def predict() -> None:
             begun.set()
-            go_on.wait(30)
+            go_on.wait(60)
 
         place = _admitted(pool)
         request = asyncio.create_task(pool.run(place, predict))
@@ -117,7 +117,7 @@ def test_a_place_that_was_lent_is_held_by_mlflows_own_work() -> None:
 
         def invocations() -> None:
             begun.set()
-            go_on.wait(30)
+            go_on.wait(60)
 
         async def exchange() -> None:
             place = _admitted(pool)
@@ -198,7 +198,7 @@ def test_the_pool_ends_with_its_loop_after_what_it_had_begun() -> None:
     before = threading.active_count()
     _run(main())
     assert sorted(done) == list(range(6))
-    servers.wait_until(lambda: threading.active_count() == before, 10, 0.01, "the threads' end")
+    servers.wait_until(lambda: threading.active_count() == before, 60, 0.01, "the threads' end")
 
 
 def test_the_settings_describe_the_pool() -> None:
@@ -214,7 +214,7 @@ def test_two_threads_begin_and_where_nothing_gets_done_all_take_part() -> None:
     async def main() -> None:
         pool = PredictionPool(threads=6)
         before = threading.active_count()
-        meeting = threading.Barrier(6, timeout=30)
+        meeting = threading.Barrier(6, timeout=60)
         all_six = [pool.start(meeting.wait) for _ in range(6)]
         assert threading.active_count() == before + 2
         await asyncio.gather(*all_six)

@@ -138,8 +138,8 @@ def test_a_killed_server_loses_nothing_that_was_answered_and_leaves_no_process(
     stop.set()
     for thread in threads:
         thread.join()
-    server.process.wait(10)
-    servers.wait_until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in family), 20, what=str(family))
+    server.process.wait(60)
+    servers.wait_until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in family), 60, what=str(family))
 
     captured = _ids(server)
     assert sorted(captured) == sorted(set(captured))

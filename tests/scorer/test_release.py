@@ -59,7 +59,7 @@ class Worker:
 
     def _load(self, order: ModelOrder) -> ServedModel:
         self.loads.append(order.identity.version)
-        assert self.gate.wait(30)
+        assert self.gate.wait(60)
         if len(self.loads) <= self.disturbed:
             raise RuntimeError("dictionary changed size during iteration")
         return self.loader.load(order)

@@ -46,7 +46,7 @@ class Challenger:
         await send({"type": "http.response.body", "body": b'{"predictions": [1]}'})
 
     def _predict(self) -> None:
-        self.go.wait(30)
+        self.go.wait(60)
         self.act()
 
     @asynccontextmanager

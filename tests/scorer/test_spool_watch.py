@@ -78,8 +78,8 @@ def test_a_scrape_reads_what_the_thread_found(tmp_path: Path, spool: Spool) -> N
     engine.dispose()
     watch = SpoolWatch(url, spool.folder.parent, SpoolSettings(max_bytes=10 << 20))
     with watch.running(0.05):
-        servers.wait_until(lambda: watch.state.in_memory + watch.state.on_disk == 5, 10)
-        servers.wait_until(lambda: watch.state.bytes > 0, 10)
+        servers.wait_until(lambda: watch.state.in_memory + watch.state.on_disk == 5, 60)
+        servers.wait_until(lambda: watch.state.bytes > 0, 60)
     assert watch.state.limit_bytes == 10 << 20
     assert watch.state.available_bytes <= (10 << 20) - watch.state.bytes
 

@@ -31,7 +31,7 @@ def _run_and_kill(sheet: TallySheet, workers: int, requests: int) -> None:
     for process in processes:
         process.start()
     for event in events:
-        assert event.wait(30)
+        assert event.wait(60)
     assert sheet.totals().ready == workers
     assert sheet.totals().in_progress == workers
     for process in processes:
@@ -65,7 +65,7 @@ def test_one_writer_per_block() -> None:
     context = _SPAWN.Event()
     process = _SPAWN.Process(target=_count, args=(sheet.path, 1, context))
     process.start()
-    assert context.wait(30)
+    assert context.wait(60)
     assert sheet.totals().ready == 2
     process.kill()
     process.join()
@@ -109,7 +109,7 @@ def test_claiming_a_full_sheet_says_what_next() -> None:
     processes = [_SPAWN.Process(target=_count, args=(sheet.path, 0, event)) for event in held]
     for process in processes:
         process.start()
-    assert all(event.wait(30) for event in held)
+    assert all(event.wait(60) for event in held)
     with pytest.raises(DriftlineError, match="restart `driftline serve`"):
         sheet.claim()
     for process in processes:

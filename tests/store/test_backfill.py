@@ -127,5 +127,5 @@ def test_a_backfill_waits_for_a_loaders_transaction(postgresql_engine: Engine, f
                 assert time.monotonic() < end
                 assert not done.is_set()
                 time.sleep(0.02)
-    thread.join(10)
+    thread.join(60)
     assert done.is_set()

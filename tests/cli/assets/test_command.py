@@ -60,7 +60,7 @@ def test_real_servers_load_what_was_exported(run: Run, tmp_path: Path) -> None:
 
     with servers.prometheus(tmp_path, prometheus) as server:
         expected = sorted([*scorers, "localhost:9108"])
-        servers.wait_until(lambda: targets(server) == expected, 20, what="the targets are known")
+        servers.wait_until(lambda: targets(server) == expected, 60, what="the targets are known")
         groups = server.get("/api/v1/rules")["data"]["groups"]
         alerts = [rule for group in groups for rule in group["rules"] if rule["type"] == "alerting"]
         assert all(rule["annotations"]["runbook_url"].startswith("https://grafana.example.org/d/") for rule in alerts)

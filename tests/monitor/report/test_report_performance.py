@@ -172,7 +172,7 @@ def test_two_that_count_the_same_hours_at_once_follow_each_other(context: JobCon
         other.start()
         other.join(0.3)
         assert other.is_alive()
-    other.join(10)
+    other.join(60)
     assert failed == []
     with context.engine.connect() as connection:
         kept = schema.segment_performance_hour if by_segment else schema.performance_hour

@@ -52,7 +52,7 @@ class Answer:
 
 def ask(site: Site, method: str, path: str) -> Answer:
     """Send a path as it is: other clients tidy it up."""
-    with closing(http.client.HTTPConnection(urlsplit(site.url).netloc, timeout=20)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(site.url).netloc, timeout=60)) as connection:
         connection.request(method, path)
         answer = connection.getresponse()
         return Answer(answer.status, answer.headers.get("location", ""), answer.read().decode())

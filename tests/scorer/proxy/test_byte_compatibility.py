@@ -33,7 +33,7 @@ def proxies(pairs: Pairs, models: Path) -> Iterator[dict[str, DriftlineServer]]:
         for server in found.values():
             server.process.terminate()
         for server in found.values():
-            server.process.wait(30)
+            server.process.wait(60)
 
 
 def _theirs(answer: Answer) -> tuple[int, dict[str, str], bytes]:

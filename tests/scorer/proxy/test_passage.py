@@ -69,7 +69,7 @@ class Script:
     def dripping(self, connection: socket.socket, head: bytes, rest: bytes) -> bool:
         """Send a chunk, wait until the client has it, send another."""
         connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
-        assert self.first_was_read.wait(20)
+        assert self.first_was_read.wait(60)
         connection.sendall(b"6\r\nsecond\r\n0\r\n\r\n")
         return False
 
@@ -114,7 +114,7 @@ def script() -> Script:
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory, script: Script) -> Iterator[DriftlineServer]:
     folder = tmp_path_factory.mktemp("passage")
-    flags = ("--kept-body-bytes", str(KEPT_BYTES), "-t", "1")
+    flags = ("--kept-body-bytes", str(KEPT_BYTES), "-t", "4")
     with (
         scripted_server(script.talk, Path(folder) / "behind.sock") as upstream,
         running(proxy_server(folder, upstream, "proxy", *flags)) as server,
@@ -154,7 +154,7 @@ def test_a_path_passes_unread_with_its_escapes_and_its_query(proxy: DriftlineSer
 
 
 def test_a_request_in_chunks_passes_in_chunks(proxy: DriftlineServer) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
     connection.request("POST", "/invocations?echo", iter([b"one", b"two"]), JSON, encode_chunked=True)
     answer = connection.getresponse()
     body = answer.read()
@@ -166,7 +166,7 @@ def test_a_request_in_chunks_passes_in_chunks(proxy: DriftlineServer) -> None:
 
 
 def test_a_repeated_header_stays_repeated_and_a_connection_is_kept(proxy: DriftlineServer) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
     for _ in range(3):
         connection.request("POST", "/invocations?echo", b"{}", JSON)
         answer = connection.getresponse()
@@ -176,7 +176,7 @@ def test_a_repeated_header_stays_repeated_and_a_connection_is_kept(proxy: Driftl
 
 
 def test_who_asks_before_sending_is_told_by_the_server_behind(proxy: DriftlineServer) -> None:
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as client:
         client.sendall(
             b"POST /invocations?echo HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
         )
@@ -185,7 +185,7 @@ def test_who_asks_before_sending_is_told_by_the_server_behind(proxy: DriftlineSe
         answer = http.client.HTTPResponse(client, method="POST")
         answer.begin()
         assert (answer.status, answer.read()[-2:]) == (200, b"{}")
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as client:
         early = (
             b"POST /invocations?refuses_early HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
         )
@@ -209,7 +209,7 @@ def test_a_compressed_answer_passes_and_is_recorded_as_it_is(proxy: DriftlineSer
 
 
 def test_a_stream_is_not_held_up_and_is_recorded_before_its_end(proxy: DriftlineServer, script: Script) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
     connection.request("POST", "/invocations?dripping", b"{}", JSON)
     answer = connection.getresponse()
     assert answer.read1(100) == b"first"
@@ -261,20 +261,20 @@ def test_an_answer_that_breaks_off_breaks_off_for_the_client(proxy: DriftlineSer
 
 def test_a_client_that_goes_ends_the_exchange_behind_and_is_recorded(proxy: DriftlineServer, script: Script) -> None:
     ended = script.ended
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as client:
         client.sendall(b"POST /invocations?silent HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}")
-        time.sleep(0.2)
-    servers.wait_until(lambda: script.ended > ended, 0.7, what="the server behind goes on")
-    servers.wait_until(lambda: _latest(proxy).status == 499, 5)
+        time.sleep(0.5)
+    servers.wait_until(lambda: script.ended > ended, 3, what="the server behind goes on")
+    servers.wait_until(lambda: _latest(proxy).status == 499)
     assert _latest(proxy).response == b""
 
 
 def test_a_request_that_never_came_whole_is_not_recorded(proxy: DriftlineServer, script: Script) -> None:
     before, ended = len(proxy.invocations()), script.ended
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as client:
         client.sendall(b"POST /invocations?silent HTTP/1.1\r\nhost: x\r\ncontent-length: 20\r\n\r\n{}")
-        time.sleep(0.2)
-    servers.wait_until(lambda: script.ended > ended, 0.7, what="the server behind goes on")
+        time.sleep(0.5)
+    servers.wait_until(lambda: script.ended > ended, 3, what="the server behind goes on")
     assert len(proxy.invocations()) == before
 
 

@@ -235,7 +235,7 @@ def test_what_is_forgotten_waits_for_the_import_that_has_read_it(engine: Engine)
         forgetting.start()
         forgetting.join(0.5)
         assert forgetting.is_alive()
-    forgetting.join(10)
+    forgetting.join(60)
     assert not forgetting.is_alive()
 
 

@@ -61,6 +61,6 @@ def test_a_store_that_is_away_is_counted_and_nothing_as_stored(tmp_path: Path) -
     thread.start()
     servers.wait_until(lambda: meter.errors > 1, what="no failed try was counted")
     stop.set()
-    thread.join(30)
+    thread.join(60)
     assert (sum(meter.durations.counts), meter.last_success_us) == (0, 0)
     away.dispose()

@@ -57,7 +57,7 @@ def test_a_loader_killed_at_random_times_stores_everything_once(engine: Engine, 
     with loader(tmp_path, store_url) as process:
         servers.wait_until(lambda: not _spools(tmp_path))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     with engine.connect() as connection:
         ids = list(connection.scalars(select(schema.invocation.c.id)))
     assert sorted(ids) == sorted(one.id for one in sent)
@@ -78,7 +78,7 @@ def test_sigterm_drains_what_is_left(engine: Engine, store_url: str, tmp_path: P
             spool.append(model, one.pack(), traffic.START_US)
         spool.close()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert stored(engine) == 500
 
 
@@ -113,7 +113,7 @@ def test_it_starts_while_the_database_is_away_and_says_so_once(tmp_path: Path) -
 
 def test_a_wrong_setting_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     process = start(tmp_path, "", DRIFTLINE_LOADER_BATCH_RECORD="3")
-    assert process.wait(30) == 2
+    assert process.wait(60) == 2
     assert "did you mean" in (tmp_path / "loader.log").read_text()
 
 
