@@ -11,7 +11,6 @@ Invariants
 
 import asyncio
 import csv
-import functools
 import io
 import json
 import re
@@ -46,20 +45,19 @@ class Bodies(NamedTuple):
 async def kept_bodies(redacted: "RedactedBodies | None", status: int, came: Bodies) -> Bodies:
     """Return what may be recorded; what takes milliseconds, Parquet and large bodies, is redacted on another thread.
 
-    The thread is no prediction's: an answer that is ready waits for none of those. Whatever ends the request meanwhile,
-    it has its answer and is recorded.
+    The thread is no prediction's and no other model's: an answer that is ready waits for none of those. Whatever ends
+    the request meanwhile, it has its answer and is recorded.
     """
     if redacted is None:
         return came
     large = came.request.startswith(_PARQUET_MAGIC) or len(came.request) + len(came.response) > _LARGE_BYTES
     if large and 200 <= status < 300:
         with suppress(asyncio.CancelledError, RuntimeError):  # the server stops, or no thread can be started
-            return await asyncio.get_running_loop().run_in_executor(_redactor(), redacted.of, status, *came)
+            return await redacted.beside(status, came)
     return redacted.of(status, *came)
 
 
-@functools.cache
-def _redactor() -> ThreadPoolExecutor:
+def _one_thread() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="driftline-redaction")
 
 
@@ -80,6 +78,26 @@ class RedactedBodies:
         specs = orjson.loads(schema) if schema else []
         names = [spec.get("name") for spec in specs]
         self._known = frozenset(names) if specs and None not in names else None
+        self._thread = _one_thread()
+        self._ended = False
+
+    def beside(self, status: int, came: Bodies) -> "asyncio.Future[Bodies]":
+        """Return what ``of`` will return in this model's thread; for one event loop.
+
+        Raises:
+            RuntimeError: no thread can be started, or ``end`` was called.
+        """
+        try:
+            return asyncio.get_running_loop().run_in_executor(self._thread, self.of, status, *came)
+        except RuntimeError:
+            if not self._ended:  # what found no thread waits in there for one, with its bodies
+                self._thread = _one_thread()
+            raise
+
+    def end(self) -> None:
+        """Begin nothing more in the thread, whose work the end of the process waits for."""
+        self._ended = True
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def of(self, status: int, content_type: bytes, request: bytes, response: bytes) -> Bodies:
         """Return what may be recorded of an exchange; never raises for what a body holds."""

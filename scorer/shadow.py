@@ -6,6 +6,7 @@ Invariants
 - The challenger predicts in threads of its own, on an event loop of its own: nothing of it stands in the champion's
   queue.
 - What it holds is bounded in requests and in bytes.
+- The end of the process waits for nothing of it but the farewell, and a redaction that has begun.
 - Its record has the id of the invocation that was answered, its own arm and model version, and the time when its turn
   came, which is later.
 """
@@ -42,7 +43,7 @@ class Shadow:
         self._pool = pool
         self._most = pool.threads + queued
         self._requests = self._bytes = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], ServedModel] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
 
@@ -67,6 +68,9 @@ class Shadow:
         try:
             await asyncio.wait_for(asyncio.wrap_future(waiting), _FAREWELL_SECONDS)
         except TimeoutError:
+            for served in list(self._tasks.values()):
+                if served.redacted is not None:
+                    served.redacted.end()
             return  # the end of the process does not wait for the thread
         self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -86,20 +90,20 @@ class Shadow:
 
     def _begin(self, scope: Scope, body: bytes, invocation_id: bytes, answering: asyncio.AbstractEventLoop) -> None:
         def ended(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
+            del self._tasks[task]
             with suppress(RuntimeError):  # the loop that answered has ended
                 answering.call_soon_threadsafe(self._leave, len(body))
 
-        task = self._loop.create_task(self._score(scope, body, invocation_id))
-        self._tasks.add(task)
+        served = self.model
+        task = self._loop.create_task(self._score(served, scope, body, invocation_id))
+        self._tasks[task] = served
         task.add_done_callback(ended)
 
     async def _drain(self) -> None:
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
-    async def _score(self, scope: Scope, body: bytes, invocation_id: bytes) -> None:
-        served = self.model
+    async def _score(self, served: ServedModel, scope: Scope, body: bytes, invocation_id: bytes) -> None:
         given = False
 
         async def receive() -> Message:

@@ -70,6 +70,40 @@ def test_an_answer_that_is_ready_waits_for_no_prediction() -> None:
     assert asyncio.run(main()) == 20
 
 
+def test_an_answer_that_is_ready_waits_for_no_redaction_of_a_challenger() -> None:
+    champion, challenger = Watched(), Watched(seconds=1.0)
+    behind = threading.Thread(target=lambda: asyncio.run(kept_bodies(challenger, 200, parquet())))
+    behind.start()
+    while not challenger.threads:
+        time.sleep(0.01)
+    asyncio.run(kept_bodies(champion, 200, parquet()))
+    waiting = behind.is_alive()
+    behind.join()
+    assert waiting
+
+
+def test_where_no_thread_can_be_started_no_body_waits_for_one() -> None:
+    async def main() -> list[str]:
+        redacted = Watched()
+        ordinary = threading.stack_size(1 << 46)  # more than there are addresses
+        for _ in range(3):
+            assert (await kept_bodies(redacted, 200, parquet())).request
+        threading.stack_size(ordinary)
+        await kept_bodies(redacted, 200, parquet())
+        return redacted.threads
+
+    assert asyncio.run(main()) == ["MainThread"] * 3 + ["driftline-redaction_0"]
+
+
+def test_the_thread_ends_with_its_model() -> None:
+    redacted = Watched()
+    asyncio.run(kept_bodies(redacted, 200, parquet()))
+    (thread,) = redacted._thread._threads
+    del redacted
+    thread.join(30)
+    assert not thread.is_alive()
+
+
 def test_a_request_that_is_cancelled_while_its_bodies_are_redacted_is_recorded_all_the_same() -> None:
     async def main() -> Bodies:
         redacted = Watched(seconds=0.5)

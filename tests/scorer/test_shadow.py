@@ -1,6 +1,7 @@
 """The challenger's room: what fits is scored and recorded under the invocation's id, what does not is counted."""
 
 import asyncio
+import dataclasses
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
@@ -12,11 +13,13 @@ from scoring_servers import spooled_invocations
 from driftline.scorer import shadow as shadow_module
 from driftline.scorer.asgi_types import Receive, Scope, Send
 from driftline.scorer.prediction_pool import PredictionPool
+from driftline.scorer.redacted_bodies import Bodies, RedactedBodies
 from driftline.scorer.served_model import ServedModel
 from driftline.scorer.shadow import Shadow
 from driftline.scorer.tally import TallySheet
 from driftline.scorer.tee import Tee
 from driftline.store.records import Arm, Invocation, ModelIdentity, new_invocation_id, now_us
+from driftline.store.redaction import Redaction
 from driftline.store.spool.settings import SpoolSettings
 from driftline.store.spool.spool import Spool
 
@@ -175,3 +178,40 @@ def test_closing_waits_for_what_is_under_way_but_not_for_ever(
 
     run(close())
     assert challenger.sheet.totals().skipped == 1
+
+
+class Held(RedactedBodies):
+    """Redacts nothing before ``go``, and notes which threads did."""
+
+    def __init__(self) -> None:
+        super().__init__(Redaction({"email": "drop"}), ModelIdentity("clf", "9", "models:/clf@challenger"))
+        self.go = threading.Event()
+        self.threads: list[str] = []
+
+    def of(self, status: int, content_type: bytes, request: bytes, response: bytes) -> Bodies:
+        self.threads.append(threading.current_thread().name)
+        self.go.wait(30)
+        return super().of(status, content_type, request, response)
+
+
+def test_the_end_of_the_process_waits_for_no_redaction_that_has_not_begun(
+    make: Callable[[int], Challenger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shadow_module, "_FAREWELL_SECONDS", 0.2)
+    challenger, held = make(10), Held()
+    challenger.go.set()
+    challenger.shadow.model = dataclasses.replace(challenger.model, redacted=held)
+
+    async def close() -> None:
+        challenger.shadow.start()
+        for _ in range(3):
+            challenger.shadow.offer(SCOPE, bytes(1 << 17), new_invocation_id(now_us()))
+        while not held.threads:
+            await asyncio.sleep(0.005)
+        await challenger.shadow.close()
+        held.go.set()
+        while challenger.sheet.totals().enqueued < 3:
+            await asyncio.sleep(0.005)
+
+    run(close())
+    assert sorted(held.threads) == ["driftline-redaction_0", "shadow", "shadow"]
