@@ -14,7 +14,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -116,7 +116,10 @@ class RedactedBodies:
             document = loads(body)
             if not isinstance(document, dict):
                 raise _Uncertain
-            return _dumps({key: self._part(key, part, secrets) for key, part in document.items()})
+            kept = {key: self._part(key, part, secrets) for key, part in document.items()}
+            if everywhere := self._secrets([("params", document.get("params"))]):
+                secrets[:] = [[*row, *everywhere] for row in secrets or [[]]]
+            return _dumps(kept)
         if mime == _CSV:
             return self._csv(body.decode("utf-8-sig"), secrets)
         return self._parquet(body, secrets)
@@ -175,9 +178,12 @@ class RedactedBodies:
         columns = {name: table.column(i).to_pylist() for i, name in enumerate(table.column_names)}
         for name, cells in self._columns(list(columns), list(columns.values()), secrets):
             array = table.column(name)
-            kept[name] = array if name not in self._redaction.methods else pa.array(cells, pa.string())
-            if pa.types.is_nested(array.type):
-                kept[name] = pa.array(cells)
+            if name in self._redaction.methods:
+                kept[name] = pa.array(cells, pa.string())
+            elif _holds_map(array.type):
+                raise _Uncertain
+            else:
+                kept[name] = pa.array(cells) if pa.types.is_nested(array.type) else array
         out = pa.BufferOutputStream()
         pq.write_table(pa.table(kept), out)  # without the metadata of the first one, which may say anything
         return bytes(out.getvalue())
@@ -186,9 +192,10 @@ class RedactedBodies:
         self, names: Sequence[str], columns: Sequence[list[Any]], secrets: list[list[str]]
     ) -> list[tuple[str, list[Any]]]:
         """Return the columns that stay, and add the secrets of each row."""
-        named = [i for i, name in enumerate(names) if name in self._redaction.methods]
-        if named:
-            secrets += [self._secrets((names[i], columns[i][row]) for i in named) for row in range(len(columns[0]))]
+        named = self._redaction.methods
+        told = [i for i, name in enumerate(names) if name in named or self._secrets([(name, columns[i])])]
+        rows = max((len(columns[i]) for i in told), default=0)
+        secrets += [self._secrets((names[i], columns[i][row]) for i in told) for row in range(rows)]
         found = [
             (name, self._redaction.column(name, cells))
             for name, cells in zip(names, columns, strict=True)
@@ -204,10 +211,17 @@ class RedactedBodies:
             and (cell := self._redaction.cell(name, value)) is not DROPPED
         }
 
-    def _secrets(self, cells: Any) -> list[str]:
-        """Return the texts of a row's redacted values that an answer could be told to hold."""
-        texts = [cell_text(value) for name, value in cells if name in self._redaction.methods and value is not None]
-        return [text for text in texts if len(text) >= _LEAST_ECHO]
+    def _secrets(self, cells: Iterable[tuple[str, Any]]) -> list[str]:
+        """Return the texts of a row's redacted values, also within others, that an answer could be told to hold."""
+        texts = []
+        for name, value in cells:
+            if name in self._redaction.methods:
+                texts += [text for text in _texts(value) if len(text) >= _LEAST_ECHO]
+            elif isinstance(value, dict):
+                texts += self._secrets(value.items())
+            elif isinstance(value, list):
+                texts += self._secrets(("", each) for each in value if isinstance(each, (dict, list)))
+        return texts
 
     def _response(self, body: bytes, secrets: list[list[str]]) -> bytes:
         document = loads(body)
@@ -220,6 +234,20 @@ class RedactedBodies:
             else:
                 found = _without(found, [text for row in secrets for text in row])
         return _dumps({"predictions": found})
+
+
+def _texts(value: Any) -> list[str]:
+    """Return a redacted value as text, and the texts within it."""
+    within = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    texts = [text for each in within if isinstance(each, (str, dict, list)) for text in _texts(each)]
+    return texts if value is None else [cell_text(value), *texts]
+
+
+def _holds_map(kind: Any) -> bool:
+    """Return whether a type of Arrow holds maps, which come as pairs: no redacted name is looked for among those."""
+    import pyarrow as pa
+
+    return pa.types.is_map(kind) or any(_holds_map(kind.field(i).type) for i in range(kind.num_fields))
 
 
 def _without(value: Any, secrets: Sequence[str]) -> Any:

@@ -1,15 +1,18 @@
-"""When redacted bodies are there: on another thread, whatever else waits, and whatever ends the request."""
+"""When redacted bodies are there, on which thread and whatever ends the request; and what lies within others."""
 
 import asyncio
 import io
+import json
 import threading
 import time
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from driftline.scorer.prediction_pool import PredictionPool
 from driftline.scorer.redacted_bodies import Bodies, RedactedBodies, kept_bodies
+from driftline.store.payload.body_parser import WITHHELD
 from driftline.store.records import ModelIdentity
 from driftline.store.redaction import Redaction
 
@@ -31,9 +34,9 @@ class Watched(RedactedBodies):
         return super().of(status, content_type, request, response)
 
 
-def parquet() -> Bodies:
+def parquet(table: pa.Table | None = None) -> Bodies:
     buffer = io.BytesIO()
-    pd.DataFrame({"email": [SECRET.decode()], "age": [1.5]}).to_parquet(buffer)
+    pq.write_table(table or pa.table({"email": [SECRET.decode()], "age": [1.5]}), buffer)
     return Bodies(b"application/vnd.apache.parquet", buffer.getvalue(), PREDICTIONS)
 
 
@@ -116,3 +119,42 @@ def test_a_request_that_is_cancelled_while_its_bodies_are_redacted_is_recorded_a
     kept = asyncio.run(main())
     assert kept.request
     assert SECRET not in kept.request
+
+
+PERSON = {"age": 40, "contact": {"email": SECRET.decode()}}
+OTHER = {"age": 41, "contact": {"email": "another@secret.example"}}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"dataframe_records": [OTHER, PERSON]},
+        {"dataframe_split": {"columns": ["age", "contact"], "data": [list(OTHER.values()), list(PERSON.values())]}},
+        {"inputs": {"age": [41, 40], "contact": [OTHER["contact"], PERSON["contact"]]}},
+        {"inputs": {"age": [40], "email": ["another@secret.example", SECRET.decode()]}},
+        {"dataframe_records": [{"age": 40, "email": [SECRET.decode()]}]},
+        {"params": {"email": SECRET.decode()}, "dataframe_records": [{"age": 40}, {"age": 41}]},
+    ],
+    ids=["records", "split", "inputs", "uneven", "list", "params"],
+)
+@pytest.mark.parametrize("answers", [1, 2])
+def test_an_answer_repeats_no_redacted_value_that_lay_within_another(asked: dict[str, object], answers: int) -> None:
+    answer = b'{"predictions": [%b]}' % b", ".join([b'"none"'] * (answers - 1) + [b'"mail to %b"' % SECRET])
+    kept = Watched().of(200, b"application/json", json.dumps(asked).encode(), answer)
+    assert SECRET not in kept.request + kept.response
+    assert b"mail to ***" in kept.response
+
+
+def test_tensors_of_unlike_lengths_are_kept() -> None:
+    asked = json.dumps({"inputs": {"image": [[0.5, 1.5], [2.5, 3.5]], "scale": [[4.5]]}}).encode()
+    kept = Watched().of(200, b"application/json", asked, PREDICTIONS)
+    assert (json.loads(kept.request), json.loads(kept.response)) == (json.loads(asked), json.loads(PREDICTIONS))
+
+
+def test_maps_of_parquet_are_withheld_as_their_keys_are_not_looked_at() -> None:
+    contacts = pa.array([[("email", SECRET.decode()), ("city", "Ghent")]], pa.map_(pa.string(), pa.string()))
+    assert SECRET not in Watched().of(200, *parquet(pa.table({"contacts": contacts}))).request
+    nested = pa.StructArray.from_arrays([contacts], ["contacts"])
+    assert Watched().of(200, *parquet(pa.table({"person": nested}))).response == WITHHELD
+    dropped = Watched().of(200, *parquet(pa.table({"email": contacts, "age": [1.5]})))
+    assert pq.read_table(io.BytesIO(dropped.request)).to_pylist() == [{"age": 1.5}]
