@@ -230,9 +230,9 @@ class RedactedBodies:
         found = self._redaction.nested(document["predictions"])
         if any(secrets):
             if isinstance(found, list) and len(found) == len(secrets):
-                found = [_without(each, row) for each, row in zip(found, secrets, strict=True)]
+                found = [_without(each, _longest_first(row)) for each, row in zip(found, secrets, strict=True)]
             else:
-                found = _without(found, [text for row in secrets for text in row])
+                found = _without(found, _longest_first({text for row in secrets for text in row}))
         return _dumps({"predictions": found})
 
 
@@ -250,8 +250,13 @@ def _holds_map(kind: Any) -> bool:
     return pa.types.is_map(kind) or any(_holds_map(kind.field(i).type) for i in range(kind.num_fields))
 
 
+def _longest_first(texts: Iterable[str]) -> list[str]:
+    """Return them so that nothing stays of one that holds another."""
+    return sorted(texts, key=len, reverse=True)
+
+
 def _without(value: Any, secrets: Sequence[str]) -> Any:
-    """Return an answer's value with what repeats a redacted one starred out."""
+    """Return an answer's value with what repeats a redacted one starred out; ``secrets`` has the longest first."""
     if isinstance(value, dict):
         return {_without(key, secrets): _without(each, secrets) for key, each in value.items()}
     if isinstance(value, list):

@@ -145,6 +145,15 @@ def test_an_answer_repeats_no_redacted_value_that_lay_within_another(asked: dict
     assert b"mail to ***" in kept.response
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_redacted_value_that_holds_another_is_starred_whole(rows: int) -> None:
+    redacted = RedactedBodies(Redaction({"name": "drop", "email": "drop"}), ModelIdentity("m", "1", "models:/m/1"))
+    person = {"name": "planted", "email": SECRET.decode(), "age": 40}
+    asked = json.dumps({"dataframe_records": [person] * rows}).encode()
+    kept = redacted.of(200, b"application/json", asked, b'{"predictions": ["mail to %b"]}' % SECRET)
+    assert kept.response == b'{"predictions":["mail to ***"]}'
+
+
 def test_tensors_of_unlike_lengths_are_kept() -> None:
     asked = json.dumps({"inputs": {"image": [[0.5, 1.5], [2.5, 3.5]], "scale": [[4.5]]}}).encode()
     kept = Watched().of(200, b"application/json", asked, PREDICTIONS)
