@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from driftline.scorer.echoes import LEAST_ECHO, Echoes
 from driftline.store.payload.body_parser import WITHHELD
 from driftline.store.payload.parsed_batch import loads
 from driftline.store.records import ModelIdentity
@@ -31,7 +32,6 @@ _TYPES = (_JSON, _CSV, _PARQUET, b"application/x-parquet")
 _ERROR_CODE = re.compile(r"[A-Z][A-Z_]{2,60}")
 _LARGE_BYTES = 1 << 16
 _PARQUET_MAGIC = b"PAR1"
-_LEAST_ECHO = 4  # shorter values stand in any answer
 
 
 class Bodies(NamedTuple):
@@ -216,7 +216,7 @@ class RedactedBodies:
         texts = []
         for name, value in cells:
             if name in self._redaction.methods:
-                texts += [text for text in _texts(value) if len(text) >= _LEAST_ECHO]
+                texts += [text for text in _texts(value) if len(text) >= LEAST_ECHO]
             elif isinstance(value, dict):
                 texts += self._secrets(value.items())
             elif isinstance(value, list):
@@ -230,9 +230,9 @@ class RedactedBodies:
         found = self._redaction.nested(document["predictions"])
         if any(secrets):
             if isinstance(found, list) and len(found) == len(secrets):
-                found = [_without(each, _longest_first(row)) for each, row in zip(found, secrets, strict=True)]
+                found = [Echoes(row).without(each) for each, row in zip(found, secrets, strict=True)]
             else:
-                found = _without(found, _longest_first({text for row in secrets for text in row}))
+                found = Echoes(text for row in secrets for text in row).without(found)
         return _dumps({"predictions": found})
 
 
@@ -248,29 +248,6 @@ def _holds_map(kind: Any) -> bool:
     import pyarrow as pa
 
     return pa.types.is_map(kind) or any(_holds_map(kind.field(i).type) for i in range(kind.num_fields))
-
-
-def _longest_first(texts: Iterable[str]) -> list[str]:
-    """Return them so that nothing stays of one that holds another."""
-    return sorted(texts, key=len, reverse=True)
-
-
-def _without(value: Any, secrets: Sequence[str]) -> Any:
-    """Return an answer's value with what repeats a redacted one starred out; ``secrets`` has the longest first."""
-    if isinstance(value, dict):
-        return {_without(key, secrets): _without(each, secrets) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_without(each, secrets) for each in value]
-    if value is None or isinstance(value, bool):
-        return value
-    text = value if isinstance(value, str) else cell_text(value)
-    if not any(secret in text for secret in secrets):
-        return value
-    if not isinstance(value, str):
-        return None if text in secrets else value
-    for secret in secrets:
-        value = value.replace(secret, "***")
-    return value
 
 
 def _error(response: bytes) -> bytes:
