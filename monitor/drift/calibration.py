@@ -14,6 +14,7 @@ The promise holds for rows that are independent of each other. Daily cycles are 
 """
 
 import math
+import operator
 import zlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -27,10 +28,11 @@ from driftline.monitor.drift.registry import SHARE_STATISTICS, compares_categori
 from driftline.monitor.drift.shares import shares
 from driftline.monitor.drift.tails import continue_tail, exceeded
 from driftline.monitor.drift.tilted import tilted_pairs, weighted_exceeded
-from driftline.monitor.drift.wasserstein import unit, winsor_limits
+from driftline.monitor.drift.wasserstein import WINSORISED, unit, winsor_limits
 from driftline.store.profile.columns import ProfiledColumn
 from driftline.store.profile.edges import LARGEST
 from driftline.store.profile.numeric import NumericCounts
+from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
 
 FORMAT = 4
@@ -45,6 +47,7 @@ _STRANGERS = 1e-4  # of the rows at least, where the reference has one value onl
 _PAIRS = 2500  # of samples whose rare differences are drawn often
 HEAVY_TAIL = 0.1  # fitted shape; from 0.25 the fourth moment is infinite, the fit errs by 0.1
 POSSIBLY_HEAVY_TAIL = 1e-9  # heavier than exponential
+_OUTER = 0.1  # of the whole's rows; of 100 rows of the same distribution some lie there, in its outer 1 % often none
 
 
 class Table(TypedDict):
@@ -78,11 +81,11 @@ def calibrate_for(
     Args:
         chosen: the statistic of a column; the reference that it is asked about knows which columns are heavy-tailed.
         whole: what the reference is a part of. The few rows of a part seldom show a heavy tail (of 1,000 lognormal
-            ones, half do not), so what has one in the whole, or may have, has one in the part.
+            ones, half do not), so what has one in the whole, or may have, has one in a part that reaches into it.
     """
     heavy = _heavy_columns(reference)
     if whole is not None:
-        heavy = sorted({*heavy, *_heavy_columns(whole, POSSIBLY_HEAVY_TAIL)})
+        heavy = sorted({*heavy, *_inherited_tails(reference.profile, whole)})
     found = reference.with_calibration(_content(heavy, {}))
     tables = {}
     for profiled in reference.profiled:
@@ -102,11 +105,35 @@ def _content(heavy: Sequence[str], tables: dict[str, dict[str, Table]]) -> dict[
     return {"format": FORMAT, "sizes": list(SIZES), "alphas": list(ALPHAS), "heavy": list(heavy), "columns": tables}
 
 
-def _heavy_columns(reference: Reference, least: float = HEAVY_TAIL) -> list[str]:
-    numbers = {
-        p.column.column_name: reference.profile.numeric(p.column.column_name) for p in reference.profiled if p.bins
-    }
-    return [name for name, counts in numbers.items() if _tail_shape(counts) >= least]
+def _heavy_columns(reference: Reference) -> list[str]:
+    return [name for name, counts in _numbers(reference).items() if max(_tail_shapes(counts)) >= HEAVY_TAIL]
+
+
+def _inherited_tails(part: Profile, whole: Reference) -> list[str]:
+    """Return the columns that may have a heavy tail in the whole into whose outer tenth the part's rows reach.
+
+    A part of zeros, or of small values, does not: the winsorised distance, which sees as far as the part's rows reach
+    and counts in the whole's unit, would find no move of it.
+    """
+    found = []
+    for name, counts in _numbers(whole).items():
+        heavy = [shape >= POSSIBLY_HEAVY_TAIL for shape in _tail_shapes(counts)]
+        if any(map(operator.and_, heavy, _reached(part.numeric(name), counts))):
+            found.append(name)
+    return found
+
+
+def _reached(part: NumericCounts, whole: NumericCounts) -> tuple[bool, bool]:
+    """Return whether a thousandth of the part, which winsorising leaves, lies in the whole's lower and upper tenth."""
+    until = np.cumsum(whole.counts)
+    lower, upper = until <= _OUTER * until[-1], until - whole.counts >= (1 - _OUTER) * until[-1]
+    least = max(WINSORISED * part.value_rows, 1)
+    return bool(part.counts[lower].sum() >= least), bool(part.counts[upper].sum() >= least)
+
+
+def _numbers(reference: Reference) -> dict[str, NumericCounts]:
+    names = [p.column.column_name for p in reference.profiled if p.bins]
+    return {name: reference.profile.numeric(name) for name in names}
 
 
 def is_calibrated(reference: Reference) -> bool:
@@ -317,9 +344,9 @@ def _means(counts: NumericCounts) -> tuple[NDArray[np.float64], NDArray[np.int64
     return np.clip(lower + counts.offset_sums[held] / rows, -LARGEST, LARGEST), rows
 
 
-def _tail_shape(counts: NumericCounts) -> float:
-    """Return the shape of the heavier tail, 0 when both fall as fast as an exponential one or faster."""
+def _tail_shapes(counts: NumericCounts) -> tuple[float, float]:
+    """Return the shapes of lower and upper tail, 0 of one that falls as fast as an exponential one or faster."""
     if counts.bins.distinct <= FEW_COARSE_VALUES or not counts.value_rows:
-        return 0.0
+        return 0.0, 0.0
     means, rows = _means(counts)
-    return max(continue_tail(means, rows).shape, continue_tail(-means[::-1], rows[::-1]).shape)
+    return continue_tail(-means[::-1], rows[::-1]).shape, continue_tail(means, rows).shape

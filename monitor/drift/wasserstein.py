@@ -8,7 +8,7 @@ from driftline.store.profile.numeric import NumericBins, NumericCounts
 
 _RELATIVE_FLOOR = 1e-9
 _CONSTANT_UNIT = 1e-3
-_WINSORISED = 1e-3  # of the rows on each side
+WINSORISED = 1e-3  # of the rows on each side
 LARGEST_SCORE = 1e12  # its square still adds up in the history's 32-bit floats
 
 
@@ -49,8 +49,8 @@ def winsorised_wasserstein(reference: NumericCounts, window: NumericCounts | Sta
 def winsor_limits(reference: NumericCounts) -> tuple[float, float]:
     """Return the outermost edges beyond each of which a thousandth of the reference lies, or more."""
     edges, below = reference.bins.edges, np.cumsum(reference.counts)[:-1] / reference.value_rows
-    low = int(np.searchsorted(below, _WINSORISED))
-    high = int(np.searchsorted(below, 1 - _WINSORISED, side="right")) - 1
+    low = int(np.searchsorted(below, WINSORISED))
+    high = int(np.searchsorted(below, 1 - WINSORISED, side="right")) - 1
     return float(edges[min(low, edges.size - 1)]), float(edges[max(high, 0)])
 
 

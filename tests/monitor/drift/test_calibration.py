@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from driftline.monitor.drift.calibration import calibrate, calibrate_for, is_calibrated, noise, typical_noise
 from driftline.monitor.drift.column_judge import statistic_of
+from driftline.monitor.drift.compare import compare
 from driftline.monitor.drift.registry import score
 from driftline.monitor.drift.settings import DriftSettings
+from driftline.monitor.drift.verdict import Verdict
 from driftline.store.prediction_columns import ColumnType, PredictionColumn
 from driftline.store.profile.columns import ProfiledColumn
 from driftline.store.profile.reference import Reference, build_reference
@@ -123,6 +125,30 @@ def test_a_part_has_the_heavy_tails_of_its_whole_also_where_its_few_rows_do_not_
     assert any(drifted for *_, drifted in alone)
     assert [found[1:] for found in as_parts] == [("winsorised_wasserstein", False)] * 4
     assert [normal for normal, *_ in as_parts] == [normal for normal, *_ in alone]
+
+
+def test_a_part_below_the_tail_of_its_whole_is_judged_as_it_is_and_its_move_into_the_tail_is_found() -> None:
+    rng, rows = np.random.default_rng(1), 4_000
+    columns = [PredictionColumn("input", name, name, ColumnType.DOUBLE) for name in ("from zero", "from minus one")]
+    large, is_large = rng.lognormal(4, 1.2, rows), np.arange(rows) % 2 == 1
+    cells = {
+        "from zero": np.where(is_large, large, 0.0),
+        "from minus one": -np.where(is_large, large, rng.random(rows)),
+    }
+    whole = build_reference(columns, cells, source="made up", made_at_us=0)
+
+    def part_of(chosen: NDArray[np.bool_]) -> Reference:
+        profile = whole.empty_profile()
+        profile.add({name: values[chosen] for name, values in cells.items()}, int(chosen.sum()))
+        return replace(whole, packed_profile=profile.to_bytes(), row_count=profile.row_count)
+
+    def chosen(profiled: ProfiledColumn, of: Reference) -> str:
+        return statistic_of(profiled, of, DriftSettings())
+
+    inside, below = (calibrate_for(part_of(rows_of), chosen, whole) for rows_of in (is_large, ~is_large))
+    assert [chosen(profiled, inside) for profiled in inside.profiled] == ["winsorised_wasserstein"] * 2
+    assert [chosen(profiled, below) for profiled in below.profiled] == ["wasserstein"] * 2
+    assert [drift.verdict for drift in compare(below, inside.profile)] == [Verdict.DRIFT] * 2
 
 
 def test_what_was_not_simulated_is_refused(calibrated: Reference) -> None:
