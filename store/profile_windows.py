@@ -6,7 +6,7 @@ the smallest kept size decides: the minute; the hour where its minutes are gone,
 
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, Connection, case, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from driftline.store import schema
 from driftline.store.profile_levels import DAY, HOUR, MINUTE, ROLL_UP, Bucket, Tree, floor
@@ -67,6 +67,32 @@ def chosen(buckets: Iterable[Bucket], start_us: int, end_us: int, *, finest: boo
     for day in tree.days:
         take(day)
     return taken
+
+
+def whole_buckets(
+    connection: Connection, model_version_id: int, reference_id: int, arm: int, start_us: int, end_us: int
+) -> tuple[int, int]:
+    """Return the window without the kept profiles that its edges fall into; start is beyond end where it is one."""
+    inside = [_bucket_at(connection, model_version_id, reference_id, arm, at_us) for at_us in (start_us, end_us)]
+    return inside[0][1], inside[1][0]
+
+
+def _bucket_at(
+    connection: Connection, model_version_id: int, reference_id: int, arm: int, at_us: int
+) -> tuple[int, int]:
+    """Return start and end of the smallest kept profile around a moment; the moment twice where that is a border."""
+    t = schema.profile.c
+    mine = (t.model_version_id == model_version_id) & (t.reference_id == reference_id) & (t.arm == arm)
+    for span, part in ((DAY, HOUR), (HOUR, MINUTE)):
+        start = floor(at_us, span)
+        if start == at_us:
+            break
+        held = mine & (t.writer == ROLL_UP) & t.span_seconds.in_((span, part)) & _holding(span, at_us)
+        query = select(t.span_seconds, func.sum(t.row_count)).where(held).group_by(t.span_seconds)
+        rows = {found: int(count) for found, count in connection.execute(query)}
+        if rows.get(span, 0) > rows.get(part, 0):  # its parts are not all kept
+            return start, start + span * 1_000_000
+    return at_us, at_us
 
 
 def _within(start_us: int, end_us: int) -> ColumnElement[bool]:

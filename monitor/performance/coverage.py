@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from driftline.monitor.watch import WatchedVersion
-from driftline.store.profile_windows import window_buckets
+from driftline.store.profile_windows import whole_buckets, window_buckets
 from driftline.store.reads import count_rows
 from driftline.store.references import newest_reference_id
 
@@ -40,14 +40,22 @@ class LabelCoverage:
 
 
 def predictions_in(connection: Connection, version: WatchedVersion, arm: int, start_us: int, end_us: int) -> int:
-    """Return how many rows a version and arm answered in whole hours: from profiles, which cost no rows.
+    """Return how many rows a version and arm answered in a window of whole minutes: from profiles, which cost no rows.
 
-    A version without a reference has no profiles; there rows are counted.
+    Rows are counted where an edge falls into an hour, or a day, of which no finer profiles are kept. A version without
+    a reference has no profiles; there all rows are counted.
     """
     if start_us >= end_us:
         return 0
     reference_id = newest_reference_id(connection, version.id)
     if reference_id is None:
         return count_rows(connection, version.stored, start_us, end_us, arm)
-    buckets = window_buckets(connection, version.id, reference_id, arm, start_us, end_us)
-    return sum(bucket.row_count for bucket in buckets)
+    profiles = version.id, reference_id, arm
+    first, last = whole_buckets(connection, *profiles, start_us, end_us)
+    if first > last:
+        return count_rows(connection, version.stored, start_us, end_us, arm)
+    rows = sum(bucket.row_count for bucket in window_buckets(connection, *profiles, first, last))
+    for edge in ((start_us, first), (last, end_us)):
+        if edge[0] < edge[1]:
+            rows += count_rows(connection, version.stored, *edge, arm)
+    return rows

@@ -98,7 +98,7 @@ def judge(
         return replace(judged, reason="the reference measured another task: build it again with the same settings")
     judged = replace(judged, reference=reference.metrics[judged.metric].value)
     if few or judged.found is None:
-        return replace(judged, reason=few or "no rows")
+        return replace(judged, reason=few or "not defined where all labels are equal")
     limit = threshold_of(judged.metric, judged.found, reference.metrics, settings)
     breached = is_worse(judged.metric, judged.found.value, limit)
     reason = ""

@@ -13,6 +13,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from driftline.monitor.performance.realised import judge_window
 from driftline.monitor.performance.reference_performance import (
     add_sums,
     measure,
@@ -219,3 +220,13 @@ def test_a_number_too_large_to_sum_is_unusable_and_its_hour_can_be_read_again() 
     again = sums_from_json(task, orjson.loads(orjson.dumps(sums.to_json())))
     assert metrics_of(task, again)["rmse"].value == pytest.approx(np.sqrt(0.25 / 2))
     assert again.unusable == sums.unusable
+
+
+def test_a_metric_that_labels_all_alike_leave_undefined_says_so_and_not_that_there_are_no_rows() -> None:
+    task, rows = Task(TaskKind.REGRESSION, "out_y"), np.arange(200.0)
+    column = PredictionColumn("output", "y", "out_y", ColumnType.DOUBLE)
+    known = measure("m", [column], {"out_y": rows + 0.5}, rows.tolist(), PerformanceSettings(), "rows")
+    sums = sums_of(task, {"out_y": rows}, [3.0] * 200)
+    judged = {each.metric: each for each in judge_window(task, sums, known, (0, 1), 200, PerformanceSettings())}
+    assert (judged["r2"].found, judged["r2"].reason) == (None, "not defined where all labels are equal")
+    assert judged["mae"].breached
