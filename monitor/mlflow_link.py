@@ -159,13 +159,18 @@ class MlflowLink:
         return self._asked(lambda: str(self.client.get_run(run_id).info.experiment_id))
 
     def set_tags(self, identity: ModelIdentity, tags: dict[str, str]) -> None:
-        """Set tags on the model version and the LoggedModel, where there is one."""
+        """Set tags on the model version and the LoggedModel; what was deleted, or has another name now, gets none.
+
+        Raises:
+            MlflowUnreachable: MLflow refuses or does not answer.
+        """
+        client, name, version, model_id = self.client, identity.name, identity.version, identity.model_id
         with self.talking():
-            if identity.version.isdigit():
+            if version.isdigit() and self._asked(lambda: client.get_model_version(name, version)):
                 for key, value in tags.items():
-                    self.client.set_model_version_tag(identity.name, identity.version, key, value)
-            if identity.model_id:
-                self.client.set_logged_model_tags(identity.model_id, tags)
+                    client.set_model_version_tag(name, version, key, value)
+            if model_id and self._asked(lambda: client.get_logged_model(model_id)):
+                client.set_logged_model_tags(model_id, tags)
 
     def training_inputs(self, identity: ModelIdentity) -> list["DatasetInput"]:
         """Return the datasets that the model's run names as its training data."""

@@ -114,3 +114,16 @@ def test_a_report_on_demand_is_a_run_but_no_point_of_the_curve(tiny: TinyModel, 
     run_id = log_report(MlflowLink(), tiny.built.identity, replace(report(), scheduled=False))
     runs = tracking.search_runs([tracking.get_run(run_id).info.experiment_id])
     assert [run.info.run_id for run in runs] == [run_id]
+
+
+def test_a_report_of_a_version_that_mlflow_no_longer_has_is_a_run_all_the_same(
+    tiny: TinyModel, tracking: mlflow.MlflowClient
+) -> None:
+    tracking.rename_registered_model("tiny", "renamed")
+    first = log_report(MlflowLink(), tiny.built.identity, report(1))
+    assert tracking.get_logged_model(tiny.model_id).tags["driftline.report_run"] == first
+    tracking.delete_model_version("renamed", "1")
+    tracking.delete_logged_model(tiny.model_id)
+    second = log_report(MlflowLink(), tiny.built.identity, report())
+    assert tracking.get_run(second).data.metrics["columns_drifted"] == 1
+    assert log_report(MlflowLink(), tiny.built.identity, report()) == second
