@@ -44,7 +44,7 @@ drift.add_command(backfill)
 @click.argument("model")
 @click.option(
     "--since",
-    type=Since(),
+    type=Since(before_now=True),
     default="24h",
     show_default=True,
     help="How far back to look: 24h, 7d, 90m, or a time such as 2026-01-31T12:00:00Z.",

@@ -8,7 +8,7 @@ import orjson
 
 from driftline.cli.aligned import aligned
 from driftline.cli.base_options import base_options
-from driftline.cli.performance_segments import tell_segments
+from driftline.cli.performance_segments import NO_LABELS, tell_segments
 from driftline.cli.since import Since
 from driftline.store.settings import BaseSettings
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option(
     "--since",
-    type=Since(),
+    type=Since(before_now=True),
     default="30d",
     show_default=True,
     help="How far back requests count: 24h, 7d, or a time such as 2026-01-31T12:00:00Z; whole minutes.",
@@ -54,16 +54,15 @@ def performance(base: BaseSettings, model: str, since: int, segment: str | None,
     until = context.clock() // HOUR_US * HOUR_US + HOUR_US
     if segment is not None:
         counted = count_labels(context.engine, version, context.performance)
-        if counted is not None and counted.task is not None:
-            whole_hours = since // HOUR_US * HOUR_US, until
-            tell_segments(context, version, counted.task, segment, whole_hours, as_json=as_json)
-            return
+        whole_hours = since // HOUR_US * HOUR_US, until
+        tell_segments(context, version, counted, segment, whole_hours, as_json=as_json)
+        return
     now = performance_now(context, version, (since, until))
     if as_json:
         click.echo(orjson.dumps(_document(version, now), option=orjson.OPT_INDENT_2).decode())
         return
     if now.counted is None and not now.estimated:
-        click.echo(f"{version.label}: no labels yet: {_POST}")
+        click.echo(f"{version.label}: {NO_LABELS}")
         return
     click.echo(f"{version.label}: requests from {iso(now.window[0])} to {iso(min(now.window[1], context.clock()))}")
     if now.unclear:
@@ -72,9 +71,6 @@ def performance(base: BaseSettings, model: str, since: int, segment: str | None,
     if source:
         click.echo(f"against the model's own performance on {source}")
     click.echo("\n\n".join(_table(arm, now.realised.get(arm), now.estimated.get(arm, ())) for arm in now.arms))
-
-
-_POST = "post some to /labels, or `driftline labels load FILE`"
 
 
 def _reference_source(context: "JobContext", version: "WatchedVersion") -> str:
@@ -131,7 +127,7 @@ def _table(arm: int, found: "Realised | None", estimated: "Sequence[JudgedMetric
         limits = ("-" if x is None else f"{x:.4g}" for x in (told.reference, told.threshold))
         rows.append([*cells, *limits, f"{told.labelled_rows}/{told.window_rows}", _verdict(each, guess)])
     lines = aligned(rows, left=1) if len(rows) > 1 else []
-    said = _coverage(found.coverage) if found else f"no labels yet: {_POST}"
+    said = _coverage(found.coverage) if found else NO_LABELS
     unusable = said_of_unusable(found.coverage.unusable) if found else ""
     return "\n".join([f"{Arm(arm).name.lower()}: {said}", *([unusable] if unusable else []), *lines])
 

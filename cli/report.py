@@ -14,7 +14,7 @@ from driftline.store.settings import BaseSettings
 @click.argument("model")
 @click.option(
     "--since",
-    type=Since(),
+    type=Since(before_now=True),
     default="7d",
     show_default=True,
     help="How far back to look: 24h, 7d, or a time such as 2026-01-31T12:00:00Z.",

@@ -19,19 +19,34 @@ def span_seconds(text: str) -> float | None:
 
 
 class Since(click.ParamType[int]):
-    """Reads ``24h``, ``7d`` or an ISO 8601 time (UTC where it names no zone) as microseconds since the epoch."""
+    """Reads ``24h``, ``7d`` or an ISO 8601 time (UTC where it names no zone) as microseconds since the epoch.
+
+    Args:
+        before_now: whether a window begins there that ends now, so that it has to lie in the past.
+    """
 
     name = "span or time"
+
+    def __init__(self, *, before_now: bool = False) -> None:
+        self._before_now = before_now
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        seconds = span_seconds(str(value))
-        if seconds is not None:
-            return now_us() - min(round(seconds * MICROSECONDS), now_us())
+        now, seconds = now_us(), span_seconds(str(value))
         try:
-            moment = datetime.fromisoformat(str(value))
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            return round(moment.timestamp() * MICROSECONDS)
+            at = _moment(str(value)) if seconds is None else now - min(round(seconds * MICROSECONDS), now)
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is neither a span like 24h, 7d, 90m nor a time like 2026-01-31T12:00:00Z", param, ctx)
+        if self._before_now and at >= now:
+            self.fail(
+                f"{value!r} is not before now, where the window ends: name a span back, as 7d, or a past time",
+                param,
+                ctx,
+            )
+        return at
+
+
+def _moment(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * MICROSECONDS)

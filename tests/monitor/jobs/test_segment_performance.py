@@ -212,11 +212,15 @@ def test_command_line_has_a_line_per_segment_and_as_json_all_metrics(
     save_reference(context, cancer)
     at_us = now_us() - 2 * HOUR_US
     places = answer(context, CANCER, cancer.frame, cancer.answers, at_us)
-    label(context, places, np.where(cancer.small, 1 - cancer.labels, cancer.labels), at_us + HOUR_US)
     monkeypatch.setenv("DRIFTLINE_STORE", context.engine.url.render_as_string(hide_password=False))
     monkeypatch.setenv("DRIFTLINE_HOME", str(context.home))
     monkeypatch.setenv("DRIFTLINE_SEGMENTS_COLUMNS", BY_RADIUS.columns[0])
-    asked = ["performance", "cancer", "--segment", "a"]
+    asked, unset = (["performance", "cancer", "--segment", column] for column in "ab")
+    without_labels = CliRunner().invoke(root, asked, catch_exceptions=False).stdout  # not the estimates of all rows
+    assert without_labels.startswith("cancer/1 by a: no labels yet: post some to /labels")
+    assert json.loads(CliRunner().invoke(root, [*asked, "--json"], catch_exceptions=False).stdout)["arms"] == []
+    assert "DRIFTLINE_SEGMENTS_COLUMNS=b" in str(CliRunner().invoke(root, unset).exception)
+    label(context, places, np.where(cancer.small, 1 - cancer.labels, cancer.labels), at_us + HOUR_US)
     head, arm, titles, *lines = CliRunner().invoke(root, asked, catch_exceptions=False).stdout.splitlines()
     assert head.startswith("cancer/1 by a: requests from ")
     assert arm == "champion:"
@@ -231,5 +235,3 @@ def test_command_line_has_a_line_per_segment_and_as_json_all_metrics(
     values = {each["metric"]: each["value"] for each in large["metrics"]}
     scores, truth = cancer.answers[~cancer.small, 1], cancer.labels[~cancer.small]
     assert values["accuracy"] == pytest.approx(oracle.accuracy_score(truth, scores >= 0.5))
-    unset = CliRunner().invoke(root, ["performance", "cancer", "--segment", "b"])
-    assert "DRIFTLINE_SEGMENTS_COLUMNS=b" in str(unset.exception)
