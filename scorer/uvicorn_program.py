@@ -4,8 +4,12 @@ With several workers uvicorn asks each for a sign of life over a pipe. It keeps 
 answer of a worker that was killed just then is awaited for the whole of ``--timeout-worker-healthcheck``; until then no
 other worker is started and SIGTERM is not obeyed. Here uvicorn closes that end once the worker has it, and reads the
 end of the pipe instead.
+
+Where it cannot start another worker (no memory, no descriptors), uvicorn fails, and then waits for ever for the workers
+that are left. Here they are asked to end.
 """
 
+import multiprocessing
 from collections.abc import Callable
 
 import uvicorn
@@ -25,4 +29,8 @@ def let_go_of_the_workers_end() -> None:
 
 if __name__ == "__main__":  # a worker imports this module under another name
     let_go_of_the_workers_end()
-    uvicorn.main(prog_name="uvicorn")
+    try:
+        uvicorn.main(prog_name="uvicorn")
+    finally:
+        for worker in multiprocessing.active_children():
+            worker.terminate()

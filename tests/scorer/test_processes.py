@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import resource
 import signal
 import sqlite3
 import threading
@@ -29,6 +30,10 @@ def _id(answer: Answer) -> str:
 
 def _ids(server: DriftlineServer) -> list[str]:
     return [f"{invocation.id.hex()}" for invocation in server.invocations()]
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _hex(answer: Answer) -> str:
@@ -111,6 +116,18 @@ def test_a_worker_that_is_killed_before_it_gave_its_sign_of_life_is_replaced_at_
     time.sleep(2)  # uvicorn asks every half second
     _replace(server, lambda: os.kill(silent, signal.SIGKILL))
     assert server.stop() == 0
+
+
+def test_where_no_worker_can_be_started_any_more_the_server_ends_and_leaves_no_process(start: Start) -> None:
+    server = start("models:/linear/1", "exhausted", "-w", "2")
+    servers.wait_until(lambda: len(server.workers()) == 2, what="two workers")
+    answered = [_hex(server.score(GOOD)) for _ in range(20)]
+    family, killed = server.family(), server.workers()[0]
+    resource.prlimit(_parent(killed), resource.RLIMIT_NOFILE, (5, 5))
+    os.kill(killed, signal.SIGKILL)
+    assert server.process.wait(60) == 1
+    assert not any(Path(f"/proc/{pid}/cmdline").exists() for pid in family)
+    assert set(answered) <= set(_ids(server))
 
 
 @pytest.mark.parametrize(("workers", "durability"), [("1", "power"), ("2", "process")])
