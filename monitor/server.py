@@ -19,7 +19,7 @@ from driftline.monitor.jobs.schedule import Schedule
 from driftline.monitor.metrics.collector import MonitorCollector, exposition
 from driftline.monitor.status import StatusReader
 from driftline.monitor.web.app import Pages, build_app
-from driftline.store.errors import ConfigurationError
+from driftline.store.errors import ConfigurationError, DriftlineError
 
 _LAST_PORT = 65535
 
@@ -30,7 +30,8 @@ def run(context: JobContext) -> None:
     """Serve until a signal comes.
 
     Raises:
-        ConfigurationError: the port is taken or the host is no address of this machine.
+        ConfigurationError: the host is no address of this machine.
+        DriftlineError: the port is taken.
     """
     listener = _bind(context.monitor.host, context.monitor.port)
     status = StatusReader(context)
@@ -71,7 +72,7 @@ def _bind(host: str, port: int) -> socket.socket:
             raise ConfigurationError(
                 f"the host {host} is no address of this machine ({reason}): correct --host"
             ) from error
-        raise ConfigurationError(
+        raise DriftlineError(
             f"the monitor cannot listen on {host}:{port} ({reason}): stop what listens there or choose another --port"
         ) from error
     return listener

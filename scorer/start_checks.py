@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 from driftline.scorer.route_aliases import RouteAliases
@@ -45,6 +46,21 @@ def check_ring(settings: SpoolSettings, workers: int) -> None:
             f"{workers} x {settings.ring_bytes} bytes of ring do not fit into {folder} ({free} bytes free): lower "
             "DRIFTLINE_SPOOL_RING_BYTES or enlarge it (containers: `shm_size`)"
         )
+
+
+def check_ports(ports: Iterable[tuple[str, int, str]]) -> None:
+    """Check each host, port and flag as ``check_port`` does, and tell all that cannot be opened in one line."""
+    refused: list[DriftlineError] = []
+    for host, port, flag in ports:
+        try:
+            check_port(host, port, flag)
+        except DriftlineError as error:
+            refused.append(error)
+    if len(refused) > 1:
+        kind = ConfigurationError if any(isinstance(each, ConfigurationError) for each in refused) else DriftlineError
+        raise kind("; ".join(map(str, refused)))
+    if refused:
+        raise refused[0]
 
 
 def check_port(host: str, port: int, flag: str) -> None:

@@ -8,7 +8,7 @@ Invariants
   for; what ``UVICORN_*`` says is respected.
 - ``driftline proxy`` has the same parent, and workers with another application (``proxy/``).
 - uvicorn stops first and closes its spools, then the loader drains them; uvicorn's exit code is ours, 0 where it
-  ended because we passed on a signal.
+  ended because we passed on a signal. One line says so where it ended by itself.
 - What refuses to start says so before anything runs.
 """
 
@@ -41,7 +41,7 @@ from driftline.scorer.spool_watch import SpoolWatch
 from driftline.scorer.start_checks import (
     check_home,
     check_limits,
-    check_port,
+    check_ports,
     check_ports_differ,
     check_ring,
     open_tokens,
@@ -165,7 +165,7 @@ def supervise(
         )  # fmt: skip
         worker = WorkerOrder(board.path, reports.path, options.base.spool_folder, options.scorer.durable_wait_seconds)
         uvicorn = _start_uvicorn(options, uvicorn_start(sources[Arm.CHAMPION]), worker)
-        code = _watch(uvicorn, loader, signals, book)
+        code = _watch(uvicorn, loader, signals, book, options.workers)
         loader.drain(options.loader.drain_seconds)
         return code
 
@@ -186,9 +186,10 @@ def _check(options: ServerOptions) -> None:
     check_limits(options.scorer)
     open_tokens(options.scorer.token_file, "--token-file")
     check_ports_differ(options.port, options.scorer.metrics_port)
-    check_port(options.metrics_host, options.scorer.metrics_port, "--metrics-port")
+    ports = [(options.metrics_host, options.scorer.metrics_port, "--metrics-port")]
     if options.port and not any(os.environ.get(name) for name in _OTHER_SOCKETS):
-        check_port(options.host, options.port, "-p")
+        ports.insert(0, (options.host, options.port, "-p"))
+    check_ports(ports)
 
 
 def _uris(options: ServeOptions) -> dict[Arm, str]:
@@ -243,15 +244,31 @@ def _start_uvicorn(options: ServerOptions, start: UvicornStart, worker: WorkerOr
     return start_tied(arguments, {**environment, **limits, **options.settings_of_children(), **worker.environment()})
 
 
-def _watch(uvicorn: subprocess.Popen[bytes], loader: LoaderChild, signals: Signals, book: VersionBook) -> int:
+def _watch(
+    uvicorn: subprocess.Popen[bytes], loader: LoaderChild, signals: Signals, book: VersionBook, workers: int
+) -> int:
     """Pass signals on and keep a loader running until uvicorn has ended; return the exit code."""
     passed_on: set[int] = set()
     while (code := uvicorn.poll()) is None:
         for number in signals.wait(loader.tend() if not passed_on else 1.0) - {signal.SIGCHLD}:
             uvicorn.send_signal(number)
             passed_on.add(number)
-    if code < 0:
-        return 0 if -code in passed_on else 128 - code
+    if -code in passed_on:
+        return 0
     if code == 0 and not passed_on and not any(each.sheet.totals().loaded_at_us for each in book):
         return STARTUP_FAILURE  # with several workers uvicorn ends with 0 although none of them could start
-    return code
+    if not passed_on and code != STARTUP_FAILURE:  # of which the worker said why
+        _log.error("%s", _ended_by_itself(code, workers))
+    return code if code >= 0 else 128 - code
+
+
+def _ended_by_itself(code: int, workers: int) -> str:
+    """Return the line for a uvicorn that nobody asked to end."""
+    how = f"ended with code {code} (see the lines above)"
+    if code < 0:
+        how = f"was ended by signal {-code}" + (" (often for want of memory)" if -code == signal.SIGKILL else "")
+    more = "; with `-w 2` uvicorn replaces a worker that dies" if workers == 1 else ""
+    return (
+        f"uvicorn {how}: this server ends too, and what was answered is kept. Start it again, or let systemd, "
+        f"Kubernetes or the like do so{more}"
+    )

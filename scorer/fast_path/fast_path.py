@@ -24,6 +24,11 @@ from driftline.scorer.fast_path.recorder import recording_model, sample_names
 from driftline.scorer.fast_path.signature import NotTaken, ScalarSignature
 from driftline.store.prediction_columns import ColumnType
 
+_ALL_MLFLOWS = (
+    "MLflow's own code answers every request to this model, about as fast as `mlflow models serve` "
+    "(docs/serving.md, What makes answers fast)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -78,10 +83,10 @@ class FastPath:
             text_dtype = _text_dtype(model)
             taken = cls(model, _proven_forms(model, text_dtype), text_dtype)
         except NotTaken as reason:
-            return Verdict(None, f"MLflow's own code answers every request to this model: {reason}")
+            return Verdict(None, f"{_ALL_MLFLOWS}: {reason}")
         except Exception as error:  # a name that this MLflow does not have, or a model with an interior of its own
             kind = f"{type(error).__name__}: {error}"
-            return Verdict(None, f"MLflow's own code answers every request to this model: unknown interior ({kind})")
+            return Verdict(None, f"{_ALL_MLFLOWS}: unknown interior ({kind})")
         left = [form.value for form in Form if form not in taken.forms]
         rest = f", but those in {' and '.join(left)}" if left else ""
         matrices = "; scikit-learn gets matrices" if taken.hands_matrices else ""

@@ -202,7 +202,9 @@ def test_a_taken_port_is_one_line(run: Run) -> None:
     with servers.socket.socket() as listener:
         listener.bind(("127.0.0.1", port))
         listener.listen()
-        assert "choose another --port" in error_of(run("monitor", "--port", port))
+        done = run("monitor", "--port", port)
+    assert "choose another --port" in error_of(done)
+    assert done.exception.exit_code == 1, "as of `driftline serve`: nothing that was typed is wrong"
 
 
 def test_a_host_or_a_port_that_is_none_names_its_flag(run: Run) -> None:

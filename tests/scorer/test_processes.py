@@ -36,6 +36,10 @@ def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+def _told_end(server: DriftlineServer) -> list[str]:
+    return [line for line in server.log.read_text().splitlines() if "this server ends too" in line]
+
+
 def _hex(answer: Answer) -> str:
     return _id(answer).replace("-", "")
 
@@ -116,6 +120,7 @@ def test_a_worker_that_is_killed_before_it_gave_its_sign_of_life_is_replaced_at_
     time.sleep(2)  # uvicorn asks every half second
     _replace(server, lambda: os.kill(silent, signal.SIGKILL))
     assert server.stop() == 0
+    assert _told_end(server) == [], "it was asked to end"
 
 
 def test_where_no_worker_can_be_started_any_more_the_server_ends_and_leaves_no_process(start: Start) -> None:
@@ -126,8 +131,23 @@ def test_where_no_worker_can_be_started_any_more_the_server_ends_and_leaves_no_p
     resource.prlimit(_parent(killed), resource.RLIMIT_NOFILE, (5, 5))
     os.kill(killed, signal.SIGKILL)
     assert server.process.wait(60) == 1
+    (line,) = _told_end(server)
+    assert "uvicorn ended with code 1 (see the lines above)" in line
     assert not any(Path(f"/proc/{pid}/cmdline").exists() for pid in family)
     assert set(answered) <= set(_ids(server))
+
+
+def test_a_killed_uvicorn_ends_the_server_with_one_line_that_says_what_to_do(start: Start) -> None:
+    server = start("models:/linear/1", "one-killed")
+    answered = _hex(server.score(GOOD))
+    (worker,) = server.workers()
+    os.kill(worker, signal.SIGKILL)
+    assert server.process.wait(60) == 137
+    (line,) = _told_end(server)
+    assert "uvicorn was ended by signal 9 (often for want of memory): this server ends too" in line
+    for next_step in ("Start it again", "systemd", "Kubernetes", "`-w 2`"):
+        assert next_step in line
+    assert _ids(server) == [answered]
 
 
 @pytest.mark.parametrize(("workers", "durability"), [("1", "power"), ("2", "process")])

@@ -8,7 +8,7 @@ import pytest
 from scoring_servers import BIN, environment
 
 from driftline.scorer.settings import ScorerSettings
-from driftline.scorer.start_checks import check_limits, check_port, open_tokens
+from driftline.scorer.start_checks import check_limits, check_port, check_ports, open_tokens
 from driftline.store.errors import ConfigurationError, DriftlineError
 
 
@@ -54,6 +54,22 @@ def test_a_taken_port_names_the_flag_of_the_port() -> None:
         listener.listen()
         with pytest.raises(DriftlineError, match="stop what listens there or choose another with `-p`"):
             check_port("127.0.0.1", listener.getsockname()[1], "-p")
+
+
+def test_all_taken_ports_are_told_in_one_line() -> None:
+    with socket.socket() as scoring, socket.socket() as metrics:
+        ports = []
+        for listener, flag in ((scoring, "-p"), (metrics, "--metrics-port")):
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            ports.append(("127.0.0.1", int(listener.getsockname()[1]), flag))
+        with pytest.raises(DriftlineError) as told:
+            check_ports(ports)
+        assert told.value.exit_code == 1, "nothing that was typed is wrong"
+        for _, port, flag in ports:
+            assert f"port {port} of 127.0.0.1 cannot be opened (Address already in use)" in str(told.value)
+            assert f"choose another with `{flag}`" in str(told.value)
+    check_ports([])
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o600, False)])

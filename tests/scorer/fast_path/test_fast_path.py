@@ -59,6 +59,7 @@ def test_a_signature_of_another_kind_is_left_to_mlflow_with_the_reason(inputs: S
     verdict = FastPath.judge(pyfunc(Echo(), inputs))
     assert verdict.fast_path is None
     assert why in verdict.sentence
+    assert "docs/serving.md, What makes answers fast" in verdict.sentence
 
 
 def test_a_model_described_by_type_hints_is_left_to_mlflow() -> None:
