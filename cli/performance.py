@@ -154,6 +154,7 @@ def _coverage(found: "LabelCoverage") -> str:
     from driftline.monitor.drift.windows import span_name
 
     due = f"labels of {found.labelled_rows} of {found.window_rows} predictions that are due"
-    share = "no prediction's label is due yet" if found.share is None else f"{due} ({percent(found.share)})"
+    none_due = "no prediction is old enough yet to miss its label; labels that came early count already"
+    share = none_due if found.share is None else f"{due} ({percent(found.share)})"
     median, p95 = (None if seconds is None else span_name(round(seconds)) for seconds in found.arrival_delay)
     return share if median is None else f"{share}; they came {median} after the request, 95 % within {p95}"

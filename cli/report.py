@@ -74,6 +74,10 @@ def report(
     for column in made.content["arms"][0]["columns"][:10]:
         if column["verdict"] == "drift":
             click.echo(f"  {called(column)}: {column['reason']}")
+    for metric in made.content["arms"][0]["performance"]:
+        if metric["verdict"] == "breach":
+            named = f"estimated {metric['metric']}" if metric["estimated"] else metric["metric"]
+            click.echo(f"  {named}: {metric['reason']}")
     for note in made.content["notes"]:
         click.echo(f"left out: {note}")
     if folder is not None:

@@ -73,7 +73,8 @@ def judge(
     reference_id, reference = found
     window = (_minute(window[0]), window[1])
     profile = window_profile(connection, version.id, reference_id, reference, arm, *window)
-    span = max(1, (window[1] - window[0]) // MICROSECONDS)
+    # From minute to minute, as both ends are written: half a minute more would make `1h` a span of 61 minutes.
+    span = (_minute(window[1]) - window[0]) // MICROSECONDS or max(1, (window[1] - window[0]) // MICROSECONDS)
     drifts = compare(reference, profile, settings, span_seconds=span)
     return Judgement(version, arm, reference_id, reference, window, profile.row_count, drifts, {span: profile})
 

@@ -13,12 +13,20 @@ class Metric:
         higher_is_better: else lower is.
         floor: the tolerance is a part of the reference's value, or of this where that is nearer to 0.
         needs_both_classes: whether few rows of one class leave it without a verdict.
+        worst: the value that none is worse than; None where there is no such value.
     """
 
     name: str
     higher_is_better: bool
     floor: float = 0.0
     needs_both_classes: bool = False
+    worst: float | None = None
+
+    def can_be_worse(self, limit: float) -> bool:
+        """Return whether there are values on the bad side of a limit."""
+        if self.worst is None:
+            return True
+        return limit > self.worst if self.higher_is_better else limit < self.worst
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +62,17 @@ class MetricInterval:
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", True),
-        Metric("precision", True, needs_both_classes=True),
-        Metric("recall", True, needs_both_classes=True),
-        Metric("f1", True, needs_both_classes=True),
-        Metric("precision_macro", True),
-        Metric("recall_macro", True),
-        Metric("f1_macro", True),
-        Metric("roc_auc", True, needs_both_classes=True),
+        Metric("accuracy", True, worst=0.0),
+        Metric("precision", True, needs_both_classes=True, worst=0.0),
+        Metric("recall", True, needs_both_classes=True, worst=0.0),
+        Metric("f1", True, needs_both_classes=True, worst=0.0),
+        Metric("precision_macro", True, worst=0.0),
+        Metric("recall_macro", True, worst=0.0),
+        Metric("f1_macro", True, worst=0.0),
+        Metric("roc_auc", True, needs_both_classes=True, worst=0.0),
         Metric("log_loss", False, floor=0.1),
-        Metric("brier", False, floor=0.02),
-        Metric("calibration_error", False, floor=0.4),
+        Metric("brier", False, floor=0.02, worst=1.0),
+        Metric("calibration_error", False, floor=0.4, worst=1.0),
         Metric("mae", False),
         Metric("rmse", False),
         Metric("r2", True),

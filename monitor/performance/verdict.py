@@ -100,6 +100,8 @@ def judge(
     if few or judged.found is None:
         return replace(judged, reason=few or "not defined where all labels are equal")
     limit = threshold_of(judged.metric, judged.found, reference.metrics, settings)
+    if not METRICS[judged.metric].can_be_worse(limit):
+        return replace(judged, reason=_out_of_reach(judged.metric, reference.metrics[judged.metric].value, limit))
     breached = is_worse(judged.metric, judged.found.value, limit)
     reason = ""
     if breached:
@@ -114,6 +116,18 @@ def is_worse(name: str, value: float, limit: float) -> bool:
     if name == BIAS:
         return abs(value) > abs(limit)
     return value < limit if METRICS[name].higher_is_better else value > limit
+
+
+def _out_of_reach(name: str, known: float, limit: float) -> str:
+    """Return why a metric cannot be judged whose threshold lies where no value can be worse."""
+    metric = METRICS[name]
+    beyond, words = "below" if metric.higher_is_better else "above", name.replace("_", " ")
+    if known == metric.worst:
+        return f"{number(known)} on the reference, which nothing can be worse than"
+    return (
+        f"the threshold would be {number(limit)}, and no {words} can be {beyond} that: more labelled rows, "
+        "of the reference too, bring it nearer"
+    )
 
 
 def _too_few(judged: JudgedMetric, task: Task, sums: Sums | None, settings: PerformanceSettings) -> str:

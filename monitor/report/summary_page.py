@@ -38,6 +38,7 @@ def render(content: Mapping[str, Any], links: Mapping[str, str | None] | None = 
         listed=arm["columns"][:_MOST_LISTED],
         segments=sorted(arm["segments"], key=lambda s: s["verdict"] != "drift")[:_MOST_SEGMENTS],
         headline=wording.headline(content),
+        mark="drift" if any(wording.breached(arm, estimated=each) for each in (False, True)) else content["verdict"],
         trend_words=wording.trend_words(trend),
         curve=_curve(trend),
         column_curves=_column_curves(trend),

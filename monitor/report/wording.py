@@ -9,14 +9,36 @@ _NAMED = 4
 
 
 def headline(content: Mapping[str, Any]) -> str:
-    """Return the verdict in one sentence, and a second one where segments drifted."""
+    """Return the verdict in one sentence, and one more each where segments drifted and where performance breached."""
     arm = content["arms"][0]
+    return " ".join([_verdict(arm), *_segments(arm), *_performance(arm)])
+
+
+def breached(arm: Mapping[str, Any], *, estimated: bool) -> list[Mapping[str, Any]]:
+    """Return the metrics of an arm that are worse than tolerance and chance explain: realised or estimated ones."""
+    return [m for m in arm["performance"] if m["verdict"] == "breach" and m["estimated"] == estimated]
+
+
+def _segments(arm: Mapping[str, Any]) -> list[str]:
     drifted = [s for s in arm["segments"] if s["verdict"] == "drift"]
     if not drifted:
-        return _verdict(arm)
+        return []
     worst = max(drifted, key=lambda s: s["ratio"] or 0.0)
     named = f"{shortened(worst['segment_column'])} {shortened(worst['segment'])}"
-    return f"{_verdict(arm)} {len(drifted)} of {len(arm['segments'])} segments drifted, most of all {named}."
+    return [f"{len(drifted)} of {len(arm['segments'])} segments drifted, most of all {named}."]
+
+
+def _performance(arm: Mapping[str, Any]) -> list[str]:
+    """Return what is worse than on the reference: one sentence of labelled rows, one of estimates."""
+    said = []
+    for estimated, subject in (
+        (False, "Performance on labelled rows"),
+        (True, "Performance as estimated without labels"),
+    ):
+        if names := list(dict.fromkeys(m["metric"].replace("_", " ") for m in breached(arm, estimated=estimated))):
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            said.append(f"{subject} is worse than on the reference: {', '.join(names[:_NAMED])}{more}.")
+    return said
 
 
 def _verdict(arm: Mapping[str, Any]) -> str:

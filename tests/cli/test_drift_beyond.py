@@ -6,10 +6,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from monitor_rig import TinyModel, rows, save_reference, send
+from monitor_rig import MINUTE_US, TinyModel, rows, save_reference, send
 
 from driftline.cli.main import root
+from driftline.monitor.drift.settings import DriftSettings
+from driftline.monitor.drift.windows import span_name
 from driftline.monitor.jobs.job import JobContext
+from driftline.monitor.judge import judge
 from driftline.store.errors import ModelNotFound
 from driftline.store.records import MICROSECONDS, Arm, iso
 
@@ -80,6 +83,21 @@ def test_an_arm_is_judged_alone_with_the_version_that_has_it(
     assert isinstance(refused.exception, ModelNotFound)
     assert "tiny had no rows as canary in this time, but as champion: name one of these" in str(refused.exception)
     assert {c["column"]: c["verdict"] for c in shadow["columns"] if c["side"] == "input"}["income"] == "drift"
+
+
+@pytest.mark.parametrize(("span_seconds", "named"), [(3600, "1 h"), (90 * 60, "90 min"), (20, "40 s")])
+def test_a_window_is_as_long_as_its_ends_say_in_minutes(
+    sqlite_context: JobContext, tiny: TinyModel, span_seconds: int, named: str
+) -> None:
+    save_reference(sqlite_context, tiny)
+    send(sqlite_context, tiny, rows(300, seed=2))
+    end = sqlite_context.clock() // MINUTE_US * MINUTE_US + 40 * MICROSECONDS
+    window = end - span_seconds * MICROSECONDS, end
+    (version,) = sqlite_context.watched()
+    with sqlite_context.engine.connect() as connection:
+        judged = judge(connection, version, Arm.CHAMPION, window, DriftSettings())
+    assert judged is not None
+    assert {span_name(d.window_seconds) for d in judged.drifts} == {named}
 
 
 def test_quality_is_that_of_the_rows_that_were_judged(run: Run, sqlite_context: JobContext, tiny: TinyModel) -> None:

@@ -13,8 +13,10 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from driftline.monitor.performance.metric import MetricInterval
 from driftline.monitor.performance.realised import judge_window
 from driftline.monitor.performance.reference_performance import (
+    ReferencePerformance,
     add_sums,
     measure,
     metrics_of,
@@ -32,6 +34,7 @@ from driftline.monitor.performance.unusable import (
     PROBABILITIES,
     said_of_unusable,
 )
+from driftline.monitor.performance.verdict import JudgedMetric, judge
 from driftline.store.prediction_columns import ColumnType, PredictionColumn, prediction_columns
 from driftline.store.profile.reference import Reference, build_reference
 
@@ -230,3 +233,32 @@ def test_a_metric_that_labels_all_alike_leave_undefined_says_so_and_not_that_the
     judged = {each.metric: each for each in judge_window(task, sums, known, (0, 1), 200, PerformanceSettings())}
     assert (judged["r2"].found, judged["r2"].reason) == (None, "not defined where all labels are equal")
     assert judged["mae"].breached
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "known", "said"),
+    [
+        ("recall", 0.144, 0.146, "the threshold would be -0.0397, and no recall can be below that: more labelled rows"),
+        ("recall", 0.0, 0.0, "0 on the reference, which nothing can be worse than"),
+        ("brier", 0.9, 0.95, "the threshold would be 1.18, and no brier can be above that: more labelled rows"),
+        ("mae", 0.9, 0.95, None),
+        ("roc_auc", 0.7, 0.75, None),
+    ],
+)
+def test_a_threshold_that_no_value_can_reach_gives_no_verdict_and_says_so(
+    name: str, value: float, known: float, said: str | None
+) -> None:
+    task = BINARY if name != "mae" else Task(TaskKind.REGRESSION, "out_y")
+    reference = ReferencePerformance(task, {name: around(known)}, None, 500, "rows")
+    judged = judge(JudgedMetric(name, (0, 1), 300, 300, around(value)), task, None, reference, PerformanceSettings())
+    if said is None:
+        assert (judged.verdict, judged.threshold is None) == ("ok", False)
+    else:
+        assert (judged.verdict, judged.threshold, judged.breached) == ("insufficient data", None, None)
+        assert judged.reason.startswith(said)
+        assert judged.reference == known
+
+
+def around(value: float) -> MetricInterval:
+    """An interval as wide as some 90 rows of a rare label leave it."""
+    return MetricInterval(value, value - 0.0824, value + 0.0824)

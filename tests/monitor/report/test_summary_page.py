@@ -86,7 +86,11 @@ def test_the_page_stands_alone_fits_the_screen_and_takes_names_as_text(
     assert (
         page.locator(".sentence")
         .inner_text()
-        .endswith("2 of 22 judged columns drifted, most of all " + HOSTILE[:39] + "….")
+        .endswith(
+            "2 of 22 judged columns drifted, most of all " + HOSTILE[:39] + "…. "
+            "Performance on labelled rows is worse than on the reference: accuracy. "
+            "Performance as estimated without labels is worse than on the reference: accuracy."
+        )
     )
     assert "New drift: " in page.locator(".changes").inner_text()
     assert page.locator("figure .shares").count() == 12
@@ -108,6 +112,21 @@ def test_the_page_stands_alone_fits_the_screen_and_takes_names_as_text(
     ):
         assert part in said
     page.close()
+
+
+def test_a_breached_performance_is_said_first_also_where_nothing_drifted() -> None:
+    made = content(100, column("age", 0.3))
+    assert '<p class="sentence no-drift">' in render(made)
+    metric = {"estimated": False, "window": made["window"], "labelled_rows": 90, "value": 0.1, "low": 0.1,
+              "high": 0.2, "reference": 0.9, "threshold": 0.8, "reason": "0.1 is below 0.8"}  # fmt: skip
+    worse = [metric | {"metric": name, "verdict": "breach"} for name in ("recall", "roc_auc")]
+    made["arms"][0]["performance"] = [*worse, metric | {"metric": "brier", "verdict": "ok"}]
+    made["arms"][0]["labels"] = {"share": None, "due": {**made["window"], "rows": 0}, "unusable": {"rows": 0}}
+    text = render(made)
+    assert '<p class="sentence drift">' in text
+    assert "None of 1 judged columns drifted in 100 rows. Performance on labelled rows is worse than" in text
+    assert "on the reference: recall, roc auc." in text
+    assert "No prediction is old enough yet to miss its label; labels that came early count already." in text
 
 
 def test_a_bare_report_says_what_it_lacks() -> None:

@@ -42,6 +42,13 @@ def told_apart(serve: Serve) -> Site:
             judged | performed("basic", 0.61, "breach", 3, "0.61 is below 0.74; 0.82 on the reference"),
             judged | performed(HOSTILE, 0.83, "ok", 0, ""),
         ])  # fmt: skip
+        whole = {**of, **window, "labelled_rows": 600, "window_rows": 900, "computed_at": end}
+        connection.execute(insert(schema.performance_result), [
+            whole | measured("roc_auc", 0.61, True, "0.61 is below 0.74; 0.82 on the reference"),
+            whole | measured("recall", 0.2, True, "0.2 is below 0.7; 0.9 on the reference"),
+            whole | measured("calibration_error", 0.1, False, ""),
+            whole | measured("f1", 0.5, True, "0.5 is below 0.7; 0.9 on the reference") | {"estimated": True},
+        ])  # fmt: skip
         connection.execute(insert(schema.label_coverage).values(
             **of, **window, window_rows=900, labelled_rows=600, last_event_at=end, unusable='{"label_class": 2}'
         ))  # fmt: skip
@@ -67,6 +74,13 @@ def performed(name: str, value: float, verdict: str, breached: int, reason: str)
     }  # fmt: skip
 
 
+def measured(metric: str, value: float, breached: bool, reason: str) -> dict[str, Any]:
+    return {
+        "metric": metric, "estimated": False, "value": value, "low": value - 0.03, "high": value + 0.03,
+        "reference": 0.9, "threshold": 0.7, "breached": breached, "reason": reason,
+    }  # fmt: skip
+
+
 def test_segments_are_told_with_what_drifted_and_how_well_the_model_does(told_apart: Site) -> None:
     document = told_apart.get("/api/models/visits").json()
     assert [s["segment"] for s in document["segments"]] == ["basic", HOSTILE, "other"]
@@ -82,6 +96,21 @@ def test_segments_are_told_with_what_drifted_and_how_well_the_model_does(told_ap
     worse, well = document["performance"]["segments"]
     assert (worse["segment"], worse["verdict"], worse["breached_metrics"]) == ("basic", "breach", 3)
     assert (well["verdict"], well["labelled_rows"], well["reference_rows"]) == ("ok", 300, 400)
+
+
+def test_the_list_of_models_names_what_is_breached_besides_drift(told_apart: Site) -> None:
+    (model,) = told_apart.get("/api").json()["models"]
+    assert model["performance_breaches"] == ["roc_auc", "recall"]
+    assert model["estimated_performance_breaches"] == ["f1"]
+    assert (model["drifted_segments"], model["segment_performance_breaches"]) == (1, 1)
+    page = told_apart.get("/").text
+    for said in (
+        "performance: roc auc, recall<",
+        "estimated performance: f1<",
+        "drift in segments: 1<",
+        "performance in segments: 1<",
+    ):
+        assert f"</span> {said}" in page
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +133,9 @@ def test_both_tables_are_read_on_a_telephone_and_a_desk(browser: Browser, told_a
     assert drift.locator("tbody tr").count() == 3
     assert "and 1 more drifted" in drift.inner_text()
     performance = page.locator("section[aria-labelledby=performance]")
+    told = performance.locator("table").first.locator("tr", has_text="roc auc").inner_text()
+    assert "600 of 900" in told
+    assert page.locator("section[aria-labelledby=estimated] tbody tr").count() == 1
     row = performance.locator("tr", has_text="basic").inner_text()
     assert "breach" in row
     assert "0.61 is below 0.74" in row
