@@ -50,7 +50,7 @@ def load(
     `driftline labels rejects`.
     """
     from driftline.store.labels.loading import load_labels
-    from driftline.store.labels.record import Fields
+    from driftline.store.labels.record import Fate, Fields
     from driftline.store.redaction import load_redaction
 
     settings = _settings()
@@ -68,6 +68,9 @@ def load(
         records = map(redaction.label, opened.records) if redaction else opened.records
         report = load_labels(engine, settings, records, fields, model, moved)
     _tell(report)
+    if key and report.fates[Fate.AMBIGUOUS] and settings.repeated_keys == "reject":
+        click.echo("where a key is that of several rows, load again with `--repeated-keys newest`, for the newest of "
+                   "them, or `all`")  # fmt: skip
 
 
 @labels.command()
@@ -100,10 +103,13 @@ def status(base: BaseSettings, as_json: bool) -> None:
         return
     click.echo(f"{counted(in_force, 'row')} with a label, {counted(found.pending, 'label')} pending"
                f"{f', the oldest since {_time(found.oldest_pending_us)}' if found.pending else ''}")  # fmt: skip
+    if found.fates:
+        click.echo("what became of all labels that were ever loaded, each time anew:")
     for (model, fate), number in sorted(found.fates.items()):
         click.echo(f"  {model or 'model not known'}: {number} {fate}")
     if rejects:
-        click.echo(f"  {counted(sum(rejects.values()), 'reject')} kept: `driftline labels rejects`")
+        click.echo(f"{counted(sum(rejects.values()), 'reject')} kept, also where the label was loaded again since and "
+                   "stored: `driftline labels rejects`")  # fmt: skip
 
 
 @labels.command()
@@ -113,7 +119,7 @@ def status(base: BaseSettings, as_json: bool) -> None:
 @base_options
 def rejects(base: BaseSettings, reason: str | None, limit: int, as_json: bool) -> None:
     """List rejected labels as they came, newest first."""
-    from driftline.store.labels.record import REJECTS
+    from driftline.store.labels.record import REASONS, REJECTS
     from driftline.store.labels.rejects import newest_rejects
 
     if reason is not None and reason not in REJECTS:
@@ -124,6 +130,9 @@ def rejects(base: BaseSettings, reason: str | None, limit: int, as_json: bool) -
         said = {"received_at": _time(row.received_at), "reason": row.reason, "model": row.model_name,
                 "key_column": row.key_column, "content": row.content}  # fmt: skip
         click.echo(orjson.dumps(said).decode() if as_json else f"{said['received_at']}  {row.reason}  {row.content}")
+    if not as_json:
+        for fate in sorted({row.reason for row in found} & REASONS.keys()):
+            click.echo(f"{fate}: {REASONS[fate]}")
 
 
 def _opened(source: str, query: str | None, label_field: str) -> "AbstractContextManager[Source]":

@@ -136,7 +136,8 @@ def show(base: BaseSettings, model: str) -> None:
     for segmented in found.segments:
         rows = ", ".join(f"{name} {part.rows}" for name, part in segmented.parts.items())
         click.echo(f"  segments of {segmented.column.name}, training rows: {rows}")
-    click.echo(performance_line(found, "build it with --labels COLUMN"))
+    unknown = "it was built without --labels COLUMN, or what they mean was not clear: then building it again says why"
+    click.echo(performance_line(found, unknown))
 
 
 def performance_line(reference: "Reference", otherwise: str) -> str:

@@ -29,7 +29,7 @@ def status(base: BaseSettings, as_json: bool, count: bool) -> None:
     """Tell where every answered request is.
 
     What each model version has is counted where that takes less than a moment, up to a million invocations. Where the
-    database does not answer, what waits on this host is told, and the exit code is 1.
+    database does not answer, what lies in this host's spools is told, loaded or not, and the exit code is 1.
     """
     try:
         engine = open_store(base)
@@ -73,7 +73,7 @@ def _tell(found: Accounts, pruned: Pruned, models: list[dict[str, Any]]) -> None
 
 
 def _tell_spooled(states: list[SpoolState], as_json: bool) -> None:
-    """Print what this host knows alone. A record that was loaded just before the database went may be among it."""
+    """Print what this host knows alone. Which of it is loaded too, only the database knows."""
     spooled, size = sum(state.in_memory + state.on_disk for state in states), sum(state.bytes for state in states)
     oldest = min((state.oldest_at_us for state in states if state.oldest_at_us is not None), default=None)
     if as_json:
@@ -87,13 +87,16 @@ def _tell_spooled(states: list[SpoolState], as_json: bool) -> None:
             }
         )  # fmt: skip
         return
-    click.echo(f"answered unknown = stored unknown + spooled {spooled} ({counted(size, 'byte')}) on this host")
+    click.echo(
+        f"in the spools of this host: {counted(spooled, 'request')} ({counted(size, 'byte')}), loaded or not: "
+        "the store would tell"
+    )
     if oldest is not None:
-        click.echo(f"  oldest pending: {_time(oldest)}")
+        click.echo(f"  the oldest of them: {_time(oldest)}")
     for state in states:
         click.echo(
             f"  spool {state.uuid} of process {state.pid}{'' if state.alive else ', which has ended'}: "
-            f"{state.in_memory + state.on_disk} spooled, {counted(state.bytes, 'byte')}"
+            f"{counted(state.in_memory + state.on_disk, 'request')}, {counted(state.bytes, 'byte')}"
             + (f", oldest {_time(state.oldest_at_us)}" if state.oldest_at_us is not None else "")
         )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from driftline.store.errors import MlflowUnreachable, ModelNotFound
+from driftline.store.model_uris import registry_hint
 from driftline.store.records import MICROSECONDS, ModelIdentity
 from driftline.store.tracking_server import require_listening, shown
 
@@ -92,7 +93,7 @@ class MlflowLink:
         except Exception as error:  # MLflow and its stores raise many kinds
             raise ModelNotFound(
                 f"no model at {uri}: {first_line(error)} (tracking server {self.shown_uri}); "
-                "check the URI, or set MLFLOW_TRACKING_URI"
+                f"check the URI, or set MLFLOW_TRACKING_URI{registry_hint(uri)}"
             ) from error
         identity = ModelIdentity(
             name=_last_part(uri),

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from driftline.scorer.noted_identity import with_noted
 from driftline.store.errors import ModelNotFound
+from driftline.store.model_uris import registry_hint
 from driftline.store.records import MICROSECONDS, ModelIdentity
 from driftline.store.tracking_server import is_remote, require_listening, shown
 
@@ -146,6 +147,7 @@ def _explained(uri: str) -> Iterator[None]:
         raise ModelNotFound(
             f"no model at {shown(uri)!r} with the tracking server {shown(mlflow.get_tracking_uri())} "
             f"({lines[0].rstrip('.') if lines else type(error).__name__}): correct the URI or MLFLOW_TRACKING_URI"
+            f"{registry_hint(uri)}"
         ) from error
 
 

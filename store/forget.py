@@ -29,6 +29,8 @@ from driftline.store.errors import ConfigurationError, DriftlineError
 from driftline.store.imports.letters import bodies_within
 from driftline.store.imports.loading import take_turn
 from driftline.store.labels.staging import KEY_TYPES
+from driftline.store.labels.targets import key_columns
+from driftline.store.near_names import meant
 from driftline.store.partitions import day_of
 from driftline.store.prediction_columns import ColumnType
 from driftline.store.prediction_tables import ModelVersion
@@ -181,8 +183,8 @@ def _rows_by_key(connection: Connection, subject: KeySubject) -> list[Row[tuple[
     keyed = [(table, *column) for table, column in named.values() if column is not None]
     if not keyed:
         raise ConfigurationError(
-            f"no version of {subject.model} has a text or integer input {subject.column!r} in a column of its own: "
-            "name another of the signature's inputs as the key column"
+            f"no version of {subject.model} has a text or integer input {subject.column!r} in a column of its own, to "
+            f"be the key column: {meant(subject.column, key_columns(versions))}"
         )
     found: list[Row[tuple[bytes, int, int, int]]] = []
     for table, name, type_ in keyed:

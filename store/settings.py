@@ -6,7 +6,6 @@ and variables stop the start with the nearest known name.
 """
 
 import dataclasses
-import difflib
 import math
 import os
 import tomllib
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from driftline.store.errors import ConfigurationError
+from driftline.store.near_names import meant
 
 SECTIONS = (
     "spool", "loader", "retention", "labels", "imports", "redaction", "scorer", "proxy", "monitor", "report", "drift",
@@ -119,9 +119,7 @@ def _read_file(environ: Mapping[str, str]) -> tuple[dict[str, Any], Path]:
 
 
 def _unknown(name: str, known: list[str], where: str) -> ConfigurationError:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"known are: {', '.join(sorted(known))}"
-    return ConfigurationError(f"unknown setting `{name}` in {where}: {hint}")
+    return ConfigurationError(f"unknown setting `{name}` in {where}: {meant(name, sorted(known), len(known))}")
 
 
 def _convert(raw: Any, hint: Any, where: str) -> Any:

@@ -12,6 +12,7 @@
 What cannot be told so is no guess but ``TaskUnclear``, which names the setting that tells it.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -277,7 +278,8 @@ class _Deciding:
         except ValueError:
             raise TaskUnclear(
                 f"the labels of {self._model} are two texts: name the one that is to be found by "
-                "performance.positive_label"
+                f"performance.positive_label, as `[performance] positive_label = {_quoted(classes[1])}` "
+                f"or `{_quoted(classes[0])}`"
             ) from None
         return (low, high)
 
@@ -287,6 +289,11 @@ def _are_probabilities(matrix: NDArray[np.float64]) -> bool:
     if whole.ndim != 2 or whole.shape[1] < 2 or not whole.size:
         return False
     return bool(((whole >= 0) & (whole <= 1)).all() and (np.abs(whole.sum(axis=1) - 1) < _SUM_TOLERANCE).all())
+
+
+def _quoted(text: str) -> str:
+    """Return a text as the file of settings has it."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _numbers(cell: Any) -> list[float]:

@@ -1,5 +1,8 @@
 """The segments of one column in any window, judged now: for the command."""
 
+import json
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from driftline.monitor.jobs.job import JobContext
@@ -7,6 +10,7 @@ from driftline.monitor.segments.judge import SegmentDrift, judge_segments, segme
 from driftline.monitor.segments.parts import ensure_segments, wanted_of
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.errors import ConfigurationError
+from driftline.store.near_names import meant
 from driftline.store.profile.reference import Reference
 from driftline.store.profile.segments import SegmentedReference
 from driftline.store.records import MICROSECONDS, Arm
@@ -62,13 +66,23 @@ def wanted_with(context: JobContext, version: WatchedVersion, column: str) -> li
     """Return what the settings want of a version, the column among it.
 
     Raises:
-        ConfigurationError: the column is not among ``[segments] columns``.
+        ConfigurationError: the column is no input, or not among ``[segments] columns``.
     """
-    wanted = wanted_of(context.segments, version.identity.name, version.stored.columns)
+    model, inputs = version.identity.name, [c.name for c in version.stored.columns if c.side == "input"]
+    if column not in inputs:
+        raise ConfigurationError(f"{model} has no input {column}: {meant(column, inputs)}")
+    wanted = wanted_of(context.segments, model, version.stored.columns)
     if column not in [each.name for each in wanted]:
-        named = ", ".join(each.name for each in wanted) or "no input"
         raise ConfigurationError(
-            f"{column} is not among [segments] columns, which names {named} of {version.identity.name}: write "
-            f'`[segments] columns = ["{column}"]`, or set DRIFTLINE_SEGMENTS_COLUMNS={column}'
+            f"{column} is not among [segments] columns: write {_with(context.segments.columns, column)}"
         )
     return wanted
+
+
+def _with(columns: Sequence[str], column: str) -> str:
+    """Return how to name a column beside those that the settings name."""
+    named = [*columns, column]
+    said = f"`[segments] columns = {json.dumps(named, ensure_ascii=False)}`"
+    if any("," in each for each in named):  # a comma ends a name in the variable
+        return said
+    return f"{said}, or set DRIFTLINE_SEGMENTS_COLUMNS={shlex.quote(','.join(named))}"

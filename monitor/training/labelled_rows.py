@@ -93,4 +93,4 @@ def performance_on(
     try:
         return measure(identity.name, outputs, rows.data, rows.truth.tolist(), settings, rows.source), ""
     except TaskUnclear as error:
-        return None, str(error)
+        return None, f"{error}; then build the reference again"

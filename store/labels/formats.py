@@ -22,6 +22,8 @@ LARGEST_DOCUMENT: Final = 16 << 20
 _SHOWN_BYTES = 4000  # of a line that cannot be read
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _WHOLE = re.compile(r"[+-]?\d{1,18}")
+_NAME = re.compile(r"[^\W\d][\w .()%/-]{0,63}")  # what a column may be called, not what a number or an id looks like
+_SHOWN_NAMES = 10
 _TRUTH = {"true": True, "false": False}
 
 Records = Iterator[Any]
@@ -77,9 +79,7 @@ def read_csv(stream: IO[bytes], label: str) -> Records:
     lines = _lines(stream)
     header = [name.strip() for name in _cells(next(lines, b"").removeprefix(b"\xef\xbb\xbf")) or []]
     if label not in header:
-        raise UnreadableLabels(
-            f"the first line of the CSV names no column {label!r}: give it a header such as `request_id,row,label`"
-        )
+        raise UnreadableLabels(f"the first line of the CSV names no column {label!r}{_instead(header)}")
     for line in lines:
         cells = _cells(line)
         if cells is None or (cells and len(cells) != len(header)):
@@ -88,6 +88,17 @@ def read_csv(stream: IO[bytes], label: str) -> Records:
             record: dict[str, Any] = dict(zip(header, cells, strict=True))
             record[label] = _typed(record[label].strip())
             yield record
+
+
+def _instead(header: list[str]) -> str:
+    """Return what a first line without the label's column names, and what to do; cells of a label are not told."""
+    usual = "give it a header such as `request_id,row,label`"
+    if len(header) == 1 and ";" in header[0]:
+        return ": its cells are separated by semicolons, write commas"
+    if not header or not all(_NAME.fullmatch(name) for name in header):
+        return f": {usual}"
+    found = ", ".join(header[:_SHOWN_NAMES]) + (" ..." if len(header) > _SHOWN_NAMES else "")
+    return f" but {found}: name the label's by --label-field (in a post by ?label=NAME), or {usual}"
 
 
 def _cells(line: bytes) -> list[str] | None:

@@ -39,6 +39,16 @@ class Fate(StrEnum):
 
 IN_FORCE = (Fate.STORED, Fate.REPLACED, Fate.REPEATED)
 REJECTS = tuple(fate for fate in Fate if fate not in (*IN_FORCE, Fate.PENDING))
+REASONS = {
+    Fate.OLDER: "the row has another label, of a later event",
+    Fate.AMBIGUOUS: "the client's id, or the key, is that of several requests; of a key `--repeated-keys newest` takes "
+    "the newest row, `all` takes all",
+    Fate.NO_SUCH_ROW: "the request had fewer rows, or was an error",
+    Fate.ROW_MISSING: "the request had several rows and the label names none",
+    Fate.WRONG_TYPE: "no number, text or truth, too long, or nothing that the model's output could be",
+    Fate.MALFORMED: "a line that cannot be read, or no id or key, no row index or no time that can be used",
+    Fate.EXPIRED: "no request came in `pending_days`",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,19 +6,18 @@ A challenger's record has the id of the request that was answered, so a label is
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-import orjson
 from sqlalchemy import Connection, select
 
 from driftline.store import schema
 from driftline.store.errors import ConfigurationError
 from driftline.store.labels import staging
+from driftline.store.labels.label_types import LabelTypes
 from driftline.store.labels.record import Fate, Label
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.labels.staging import KeyedRow, Request
-from driftline.store.prediction_columns import ColumnType, PredictionColumn
+from driftline.store.near_names import meant
+from driftline.store.prediction_columns import PredictionColumn
 from driftline.store.prediction_tables import ModelVersion, model_version_of
-
-_NUMBERS = (ColumnType.DOUBLE, ColumnType.FLOAT, ColumnType.LONG, ColumnType.INTEGER, ColumnType.BOOLEAN)
 
 
 class Target(NamedTuple):
@@ -59,12 +58,12 @@ class Targets:
             raise ConfigurationError(
                 f"the store knows no model {model!r}: `driftline store status` lists those it does"
             )
-        self._kinds = {version.id: _kind(version) for version in self._versions.values()}
+        self._types = LabelTypes(self._versions.values())
         self._keyed = list(_keyed_tables(self._versions.values(), key_column)) if key_column else []
         if key_column and not self._keyed:
             raise ConfigurationError(
                 f"no model{f' {model}' if model else ''} has a text or integer input {key_column!r} in a column of its "
-                "own: name another of the signature's inputs as the key column"
+                f"own, to be the key column: {meant(key_column, key_columns(self._versions.values()))}"
             )
 
     def find(self, connection: Connection, labels: Mapping[int, Label]) -> dict[int, Found]:
@@ -84,11 +83,13 @@ class Targets:
             for row in staging.rows_by_key(connection, version, column, version_ids, by_key, repeated):
                 rows.setdefault(row.n, []).append(row)
         return {
-            n: self._of_rows(label, rows.get(n, [])) if label.by_key else self._of_requests(label, requests.get(n, []))
+            n: self._of_rows(connection, label, rows.get(n, []))
+            if label.by_key
+            else self._of_requests(connection, label, requests.get(n, []))
             for n, label in labels.items()
         }
 
-    def _of_requests(self, label: Label, requests: list[Request]) -> Found:
+    def _of_requests(self, connection: Connection, label: Label, requests: list[Request]) -> Found:
         if not requests:
             return self._none(Fate.PENDING, label)
         first = min(requests, key=lambda request: request.arm)
@@ -99,9 +100,9 @@ class Targets:
         row = label.row or 0
         if row >= first.row_count:
             return self._none(Fate.NO_SUCH_ROW, label, first.version_id)
-        return self._fitted(label, first.version_id, [Target(first.invocation_id, row)])
+        return self._fitted(connection, label, first.version_id, [Target(first.invocation_id, row)])
 
-    def _of_rows(self, label: Label, rows: list[KeyedRow]) -> Found:
+    def _of_rows(self, connection: Connection, label: Label, rows: list[KeyedRow]) -> Found:
         if not rows:
             return self._none(Fate.PENDING, label)
         newest = max(rows, key=lambda row: row.received_at_us)
@@ -111,10 +112,11 @@ class Targets:
             return self._none(Fate.AMBIGUOUS, label, newest.version_id)
         if repeated == "newest":
             targets = [Target(newest.invocation_id, newest.row_index)]
-        return self._fitted(label, newest.version_id, targets)
+        return self._fitted(connection, label, newest.version_id, targets)
 
-    def _fitted(self, label: Label, version_id: int, targets: list[Target]) -> Found:
-        value = _fit(label.value, self._kinds.get(version_id)) if self._settings.check_types else label.value
+    def _fitted(self, connection: Connection, label: Label, version_id: int, targets: list[Target]) -> Found:
+        checked = self._settings.check_types
+        value = self._types.fit(connection, label.value, version_id) if checked else label.value
         if value is None:
             return self._none(Fate.WRONG_TYPE, label, version_id)
         return Found(targets, None, self._name(version_id), value)
@@ -127,6 +129,20 @@ class Targets:
         return self._model if version is None else version.name
 
 
+def key_columns(versions: Iterable[ModelVersion]) -> list[str]:
+    """Return the names of the inputs that could be a key column of any of these versions."""
+    return [
+        column.name
+        for version in versions
+        for column in version.columns
+        if _may_be_key(column) and column not in version.array_columns
+    ]
+
+
+def _may_be_key(column: PredictionColumn) -> bool:
+    return column.side == "input" and column.type in staging.KEY_TYPES
+
+
 def _keyed_tables(
     versions: Iterable[ModelVersion], key_column: str
 ) -> Iterable[tuple[ModelVersion, PredictionColumn, list[int]]]:
@@ -135,22 +151,8 @@ def _keyed_tables(
     for version in versions:
         folded = set(version.array_columns)
         for column in version.columns:
-            if column.side == "input" and column.name == key_column and column.type in staging.KEY_TYPES:
+            if column.name == key_column and _may_be_key(column):
                 if column not in folded:
                     found.setdefault(version.table.name, (version, column, []))[2].append(version.id)
                 break
     return found.values()
-
-
-def _kind(version: ModelVersion) -> ColumnType | None:
-    """Return the type of a model's only output; None where there is no single one to compare with."""
-    outputs = [column.type for column in version.columns if column.side == "output"]
-    return outputs[0] if len(outputs) == 1 else None
-
-
-def _fit(value: str, kind: ColumnType | None) -> str | None:
-    """Return a label as its model's output could say it; None where it never could."""
-    is_text = value.startswith('"')
-    if kind is ColumnType.STRING and not is_text:
-        return orjson.dumps(value).decode()
-    return None if is_text and kind in _NUMBERS else value

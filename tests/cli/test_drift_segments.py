@@ -53,11 +53,18 @@ def test_each_segment_has_a_line_and_drift_shows_where_it_is(
     assert document["segments"][0]["worst"]["column"] == "income"
 
 
-def test_a_column_that_is_not_named_in_the_settings_says_how_to_name_it(
-    run: Run, sqlite_context: JobContext, tiny: TinyModel
+def test_a_column_that_is_not_named_in_the_settings_says_how_to_name_it_beside_the_others(
+    run: Run, sqlite_context: JobContext, tiny: TinyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_reference(sqlite_context, tiny)
     ask(sqlite_context, tiny, rows(100, seed=2))
-    found = run("tiny", "--segment", "tenure").exception
-    assert isinstance(found, ConfigurationError)
-    assert "DRIFTLINE_SEGMENTS_COLUMNS=tenure" in str(found)
+    said = refusal(run("tiny", "--segment", "tenure"))
+    assert '`[segments] columns = ["age:0:9", "tenure"]`, or set DRIFTLINE_SEGMENTS_COLUMNS=age:0:9,tenure' in said
+    monkeypatch.setenv("DRIFTLINE_SEGMENTS_COLUMNS", "incme")
+    assert refusal(run("tiny", "--segment", "incme")) == "tiny has no input incme: did you mean `income`?"
+    assert refusal(run("tiny", "--segment", "x")) == "tiny has no input x: known are: age, income, tenure"
+
+
+def refusal(found: Result) -> str:
+    assert isinstance(found.exception, ConfigurationError), found.output
+    return str(found.exception)

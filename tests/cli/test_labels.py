@@ -79,6 +79,31 @@ def test_files_of_every_form_say_the_same_and_status_and_rejects_tell_it(
     assert driftline(home, "rejects", "--reason", "nonsense").returncode == 2
 
 
+def test_a_key_of_several_rows_names_the_option_that_takes_one_of_them_and_the_reason_in_words(
+    home: Path, sqlite_template: Path, tmp_path: Path
+) -> None:
+    home.mkdir()
+    engine = open_engine(f"sqlite:///{shutil.copy(sqlite_template, home)}")
+    load_requests(engine, home, request((1, "a")), request((1, "b")))
+    engine.dispose()
+    path = tmp_path / "keys.csv"
+    path.write_text("customer_id,label\n1,1\n")
+    keyed = ("load", str(path), "--key-column", "customer_id")
+    found = driftline(home, *keyed).stdout
+    assert found.startswith("1 labels: 1 ambiguous\n")
+    assert "`--repeated-keys newest`" in found
+    listed = driftline(home, "rejects").stdout.splitlines()
+    assert listed[1].startswith("ambiguous: the client's id, or the key, is that of several requests; of a key `--rep")
+    assert driftline(home, *keyed, "--repeated-keys", "newest").stdout == "1 labels: 1 stored\n"
+    assert driftline(home, "status").stdout.splitlines() == [
+        "1 row with a label, 0 labels pending",
+        "what became of all labels that were ever loaded, each time anew:",
+        "  buys: 1 ambiguous",
+        "  buys: 1 stored",
+        "1 reject kept, also where the label was loaded again since and stored: `driftline labels rejects`",
+    ]
+
+
 def test_a_database_is_asked_by_a_query(home: Path, requests: list[Invocation], tmp_path: Path) -> None:
     path = tmp_path / "outcomes.sqlite"
     with sqlite3.connect(path) as database:

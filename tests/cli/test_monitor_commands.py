@@ -64,6 +64,7 @@ def test_reference_build_reads_a_file_and_says_what_it_did(run: Run, tiny: TinyM
     shown = run("reference", "show", "tiny")
     assert "tiny/1: 3000 rows" in shown.output
     assert "income" in shown.output
+    assert "performance not known: it was built without --labels COLUMN, or " in shown.output
 
 
 def test_reference_build_errors_are_one_line_with_the_next_step(run: Run, tiny: TinyModel, tmp_path: Path) -> None:

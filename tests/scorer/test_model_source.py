@@ -34,6 +34,8 @@ UNKNOWN = (
     "runs:/0123456789/x",
     "s3",
     "models:/linear@nobody",
+    "linear",
+    "linear/2",
 )
 
 
@@ -140,6 +142,12 @@ def test_an_unknown_model_is_one_line_with_the_next_step(uri: str, resolved: dic
     assert "\n" not in message
     assert uri in message
     assert "MLFLOW_TRACKING_URI" in message
+
+
+def test_a_name_without_the_registrys_scheme_is_told_with_it(resolved: dict[str, dict[str, Any]]) -> None:
+    assert resolved["linear"]["error"].endswith("`models:/linear/VERSION` or `models:/linear@ALIAS`")
+    assert resolved["linear/2"]["error"].endswith("did you mean `models:/linear/2`?")
+    assert "models:/" not in resolved["runs:/0123456789/x"]["error"]
 
 
 def test_a_storage_whose_client_is_missing_is_one_line_with_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:

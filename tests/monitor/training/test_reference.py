@@ -278,4 +278,4 @@ def test_labels_that_do_not_tell_the_task_leave_a_reference_without_performance_
     labels = np.array(["yes", "no"] * 1500)
     built = reference.build(MlflowLink(), tiny.built.identity, tiny.training, "rows", labels=labels)
     assert built.reference.performance is None
-    assert "performance.positive_label" in built.no_performance
+    assert 'as `[performance] positive_label = "yes"` or `"no"`; then build the' in built.no_performance

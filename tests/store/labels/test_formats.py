@@ -53,6 +53,9 @@ def test_a_broken_line_is_told_as_it_was_and_the_next_one_is_read() -> None:
     [
         ("json", b"[", "no JSON"), ("json", b" " * (LARGEST_DOCUMENT + 1), "send JSON lines"),
         ("csv", b"", "no column 'label'"), ("csv", b"request_id,truth\na,1\n", "no column 'label'"),
+        ("csv", b"id,truth\na,1\n", "no column 'label' but id, truth: name the label's by --label-field"),
+        ("csv", b"request_id;label\na;1\n", "no column 'label': its cells are separated by semicolons, write commas"),
+        ("csv", b"person@example.org,7\n", "no column 'label': give it a header"),  # no header: its cells are not told
     ],
 )  # fmt: skip
 def test_what_is_unreadable_as_a_whole_says_what_to_send(kind: str, raw: bytes, said: str) -> None:

@@ -1,7 +1,9 @@
 """Labels meet the fates that docs/labels.md states, on both engines."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import store_traffic as traffic
 from label_rig import BUYS, about, counts, labels, load, load_requests, rejects, request, versions
@@ -12,7 +14,9 @@ from driftline.store.errors import ConfigurationError
 from driftline.store.labels.changes import HOUR_US, ChangedHour, changed_hours
 from driftline.store.labels.settings import LabelSettings
 from driftline.store.prediction_tables import find_model_version
+from driftline.store.profile.reference import build_reference
 from driftline.store.records import Arm
+from driftline.store.references import save_reference
 
 HOUR = traffic.START_US // HOUR_US * HOUR_US
 
@@ -115,6 +119,31 @@ def test_what_no_prediction_can_be_compared_with_is_of_the_wrong_type(
     assert len(rejects(engine)) == 1
 
 
+def test_a_number_is_no_label_of_words_and_the_text_of_itself_where_a_class_may_be_one(
+    engine: Engine, tmp_path: Path
+) -> None:
+    said = traffic.signature([{"name": "customer_id", "type": "long"}], [{"name": "bought", "type": "string"}])
+    words, digits, unknown = (replace(versions(v), signature=said) for v in ("7", "8", "9"))
+    made = []
+    for identity in (words, digits, unknown):
+        made.append(request((1, "a")))
+        load_requests(engine, tmp_path, made[-1], identity=identity)
+    for identity, classes in ((words, ["yes", "no"]), (digits, ["0", "1"])):
+        with writing(engine) as connection:
+            version = find_model_version(connection, "buys", identity.version, identity.fingerprint)
+            assert version is not None
+            data = {"in_customer_id": np.array([1, 2]), "out_bought": np.array(classes, object)}
+            save_reference(connection, version.id, build_reference(version.columns, data, source="test", made_at_us=1))
+    found = [load(engine, [about(one, value)]) for one in made for value in (5, True, "yes")]
+    assert found == [
+        {"wrong_type": 1}, {"wrong_type": 1}, {"stored": 1},
+        {"stored": 1}, {"replaced": 1}, {"replaced": 1},
+        {"stored": 1}, {"replaced": 1}, {"replaced": 1},
+    ]  # fmt: skip
+    assert load(engine, [about(made[1], 1)]) == {"replaced": 1}
+    assert labels(engine) == {(made[0].id, 0): '"yes"', (made[1].id, 0): '"1"', (made[2].id, 0): '"yes"'}
+
+
 def test_types_are_not_compared_where_that_is_switched_off(engine: Engine, tmp_path: Path) -> None:
     one = request((1, "a"))
     load_requests(engine, tmp_path, one)
@@ -182,8 +211,12 @@ def test_unknown_models_and_columns_are_said_at_once(engine: Engine, tmp_path: P
     load_requests(engine, tmp_path, request((1, "a")))
     with pytest.raises(ConfigurationError, match="no model 'sells'"):
         load(engine, [], model="sells")
-    with pytest.raises(ConfigurationError, match="no model has a text or integer input 'account'"):
+    with pytest.raises(
+        ConfigurationError, match=r"no model has a text or integer input 'account'.*: customer_id, order"
+    ):
         load(engine, [], key="account")
+    with pytest.raises(ConfigurationError, match="did you mean `customer_id`"):
+        load(engine, [], key="customer id")
 
 
 def test_every_label_of_many_batches_is_counted_once(engine: Engine, tmp_path: Path) -> None:
