@@ -89,7 +89,11 @@ def now(
         told = document(judged) | {"quality": quality_document(findings), "multivariate": multivariate_document(check)}
         click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
     else:
-        click.echo("\n\n".join([_table(judged), quality_table(findings), multivariate_line(check)]))
+        click.echo(
+            "\n\n".join(
+                [_table(judged), quality_table(findings), multivariate_line(check, judged.window, now=multivariate)]
+            )
+        )
     if fail_on_drift and any(d.verdict == "drift" for d in judged.drifts):
         raise SystemExit(3)
 

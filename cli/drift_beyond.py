@@ -30,13 +30,26 @@ def quality_table(findings: Sequence["QualityFinding"]) -> str:
     return "\n".join([head, *aligned(rows, left=2)])
 
 
-def multivariate_line(check: "MultivariateDrift | None") -> str:
-    """Return what was found of all inputs together, and when."""
-    from driftline.store.records import iso
+def multivariate_line(check: "MultivariateDrift | None", window: tuple[int, int], *, now: bool) -> str:
+    """Return what was found of all inputs together, and of which time where that is not the window's own.
+
+    Args:
+        window: what the columns above were judged of, microseconds since the epoch.
+        now: whether the check is of that window; else it is the monitor's last one, which is told if it ended in it.
+    """
+    from driftline.monitor.drift.windows import span_name
+    from driftline.store.records import MICROSECONDS, iso
 
     if check is None:
         return "all inputs together: not checked yet; the monitor does so every hour, `--multivariate` does now"
-    return f"all inputs together, up to {iso(check.window[1])}: {check.verdict}: {check.reason}"
+    found = f"{check.verdict}: {check.reason}"
+    if now:
+        return f"all inputs together: {found}"
+    start, end = check.window
+    of_monitor = f"the monitor's last check, of {span_name((end - start) // MICROSECONDS)} up to {iso(end)}"
+    if end <= window[0]:
+        return f"all inputs together: not checked in this time ({of_monitor}, lies before); `--multivariate` does now"
+    return f"all inputs together, by {of_monitor}: {found}"
 
 
 def _shown(finding: "QualityFinding", value: float | None) -> str:

@@ -10,7 +10,7 @@ from driftline.monitor.drift.past_scores import PastScores
 from driftline.monitor.drift.registry import (
     MISSING_SHARE,
     UNSEEN_SHARE,
-    compares_categories,
+    compared_kind,
     judged_by_shares,
     score,
     statistics_of,
@@ -117,7 +117,9 @@ class ColumnJudge:
         before, now, profiled, found = examined.before, examined.now, examined.profiled, examined.decisive
         column, effect = profiled.column, None
         if found is None:
-            verdict, reason = Verdict.INSUFFICIENT_DATA, str(examined.refusal)
+            is_time = column.type is ColumnType.DATETIME
+            verdict = Verdict.NOT_JUDGED if is_time else Verdict.INSUFFICIENT_DATA
+            reason = str(examined.refusal)
         else:
             verdict = Verdict.DRIFT if found.drifted else Verdict.NO_DRIFT
             sides = profiled, self._reference, self._window
@@ -130,7 +132,7 @@ class ColumnJudge:
             side=column.side,
             name=column.name,
             column_name=column.column_name,
-            kind="categorical" if compares_categories(profiled, self._reference.profile) else "numeric",
+            kind=compared_kind(profiled, self._reference.profile),
             statistic=found.statistic if found else statistic_of(profiled, self._reference, self._settings),
             score=found.score if found else None,
             threshold=found.threshold if found else None,

@@ -20,6 +20,7 @@ from driftline.monitor.drift.population_stability_index import population_stabil
 from driftline.monitor.drift.total_variation import total_variation
 from driftline.monitor.drift.unseen_share import unseen_share_difference
 from driftline.monitor.drift.wasserstein import normed_wasserstein, winsorised_wasserstein
+from driftline.store.prediction_columns import ColumnType
 from driftline.store.profile.columns import ProfiledColumn
 from driftline.store.profile.numeric import NumericCounts
 from driftline.store.profile.profile import Profile
@@ -67,6 +68,15 @@ def compares_categories(profiled: ProfiledColumn, reference: Profile) -> bool:
         return profiled.categories is not None
     counts = reference.categories(profiled.column.column_name)
     return bool(counts.counts.sum() >= _COVERED * counts.value_rows)
+
+
+def compared_kind(profiled: ProfiledColumn, reference: Profile) -> str:
+    """Return what of a column is compared: the words of ``ColumnDrift.kind``."""
+    if compares_categories(profiled, reference):
+        return "categorical"
+    if profiled.column.type is ColumnType.DATETIME:
+        return "time"
+    return "length" if profiled.kind in ("text", "length") else "numeric"
 
 
 def share_counts(profiled: ProfiledColumn, reference: Profile, profile: Profile) -> NDArray[np.int64]:

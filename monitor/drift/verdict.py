@@ -10,6 +10,7 @@ class Verdict(StrEnum):
     DRIFT = "drift"
     NO_DRIFT = "no drift"
     INSUFFICIENT_DATA = "insufficient data"
+    NOT_JUDGED = "values not judged"  # and the missing cells do not drift
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class ColumnDrift:
     Attributes:
         side: input or output of the model.
         name: of the column in the signature; ``column_name`` in the prediction table.
-        kind: numeric or categorical: what the statistic compares.
+        kind: what is compared: ``numeric``, ``categorical``, ``length`` (of texts, bytes, JSON) or ``time`` (missing
+            cells alone).
         statistic: the column's own, or ``missing_share_difference`` when that alone tells the drift.
         score, threshold: drift is a score that reaches the threshold. None where there was no verdict.
         effect: how far the mean moved in standard deviations of the reference, or a category's share, whichever moved

@@ -121,7 +121,7 @@ def _with_pictures(
 
 def _worst_first(judged: Judgement) -> list[ColumnDrift]:
     """Return drifted columns first, by importance where it is known, then what came nearest to its threshold."""
-    order = {Verdict.DRIFT: 0, Verdict.NO_DRIFT: 1, Verdict.INSUFFICIENT_DATA: 2}
+    order = {Verdict.DRIFT: 0, Verdict.NO_DRIFT: 1, Verdict.INSUFFICIENT_DATA: 2, Verdict.NOT_JUDGED: 3}
     is_ranked = bool(judged.reference.importances)
 
     def key(drift: ColumnDrift) -> tuple[int, float]:

@@ -7,7 +7,7 @@ from typing import Any, Self
 from driftline.store.errors import DriftlineError
 from driftline.store.records import Arm
 
-VERDICTS = ("drift", "no drift", "insufficient data", "no reference", "not judged yet")
+VERDICTS = ("drift", "no drift", "insufficient data", "values not judged", "no reference", "not judged yet")
 DAYS = (1, 7, 28)
 _LONGEST_TEXT = 200
 

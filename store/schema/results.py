@@ -42,7 +42,7 @@ drift_result = Table(
     Column("arm", SmallInteger, nullable=False),
     Column("side", Text, nullable=False),  # input or output
     Column("column_name", Text, nullable=False),
-    Column("kind", Text, nullable=False),  # numeric or categorical
+    Column("kind", Text, nullable=False),  # numeric, categorical, length or time
     Column("statistic", Text, nullable=False),
     Column("window_start", Timestamp, nullable=False),
     Column("window_end", Timestamp, nullable=False),
@@ -51,7 +51,7 @@ drift_result = Table(
     Column("threshold", Double),  # NULL where there was no verdict
     Column("effect", Double),  # of the mean, in standard deviations of the reference, or of a category's share
     Column("since", Timestamp),  # when the open episode of drift began
-    Column("verdict", Text, nullable=False),  # drift, no drift, insufficient data
+    Column("verdict", Text, nullable=False),  # drift, no drift, insufficient data, values not judged
     Column("reason", Text, nullable=False),
     Column("missing_share", Double),
     Column("reference_missing_share", Double),

@@ -8,11 +8,14 @@ import pytest
 from click.testing import CliRunner, Result
 from monitor_rig import MINUTE_US, TinyModel, rows, save_reference, send
 
+from driftline.cli.drift_beyond import multivariate_line
 from driftline.cli.main import root
 from driftline.monitor.drift.settings import DriftSettings
+from driftline.monitor.drift.verdict import Verdict
 from driftline.monitor.drift.windows import span_name
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.judge import judge
+from driftline.monitor.multivariate.check import MultivariateDrift
 from driftline.store.errors import ModelNotFound
 from driftline.store.records import MICROSECONDS, Arm, iso
 
@@ -83,6 +86,19 @@ def test_an_arm_is_judged_alone_with_the_version_that_has_it(
     assert isinstance(refused.exception, ModelNotFound)
     assert "tiny had no rows as canary in this time, but as champion: name one of these" in str(refused.exception)
     assert {c["column"]: c["verdict"] for c in shadow["columns"] if c["side"] == "input"}["income"] == "drift"
+
+
+def test_the_monitor_s_check_is_told_with_its_own_window_and_only_where_it_ended_in_the_one_that_is_judged() -> None:
+    hour = 3600 * MICROSECONDS
+    reason = "AUC 0.675 of 3,427 live rows"
+    last = MultivariateDrift((0, 24 * hour), 3_427, 3_000, 0.675, 9.0, {}, Verdict.DRIFT, reason)
+    said = "the monitor's last check, of 24 h up to 1970-01-02T00:00:00Z"
+    within = multivariate_line(last, (20 * hour, 26 * hour), now=False)
+    assert within == f"all inputs together, by {said}: drift: {reason}"
+    after = multivariate_line(last, (25 * hour, 26 * hour), now=False)
+    assert after == f"all inputs together: not checked in this time ({said}, lies before); `--multivariate` does now"
+    now = multivariate_line(last, (0, 24 * hour), now=True)
+    assert now == f"all inputs together: drift: {reason}"
 
 
 @pytest.mark.parametrize(("span_seconds", "named"), [(3600, "1 h"), (90 * 60, "90 min"), (20, "40 s")])

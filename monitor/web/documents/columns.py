@@ -14,7 +14,7 @@ from driftline.store.errors import DriftlineError
 
 log = logging.getLogger(__name__)
 SORTS = ("severity", "name", "signature", "missing")
-_VERDICT_ORDER = {"drift": 0, "no drift": 1, "insufficient data": 2}
+_VERDICT_ORDER = {"drift": 0, "no drift": 1, "insufficient data": 2, "values not judged": 3}
 Entry = dict[str, Any]
 
 

@@ -73,7 +73,9 @@ def test_like_the_reference_nothing_drifts(judge: Judge) -> None:
     for seed, rows in ((2, 100), (3, 800), (4, 20_000)):
         found = judge(rows_of(seed, rows), rows)
         assert [c.name for c in found.values() if c.verdict is Verdict.DRIFT] == []
-        assert {c.name for c in found.values() if c.verdict is Verdict.INSUFFICIENT_DATA} == {"at", "empty", "nothing"}
+        assert {c.name for c in found.values() if c.verdict is Verdict.INSUFFICIENT_DATA} == {"empty", "nothing"}
+        assert {c.name for c in found.values() if c.verdict is Verdict.NOT_JUDGED} == {"at"}
+        assert (found["at"].kind, found["photo"].kind) == ("time", "length")
 
 
 def test_each_column_has_its_own_statistic_at_every_size(judge: Judge) -> None:
@@ -217,7 +219,7 @@ def test_a_text_that_is_judged_by_its_length_is_told_by_its_length(judge: Judge)
     data = rows_of(10, 1000)
     data["note"] = texts([f"{note} and so on" for note in data["note"]])
     found = judge(data, 1000)["note"]
-    assert (found.verdict, found.statistic, found.kind) == (Verdict.DRIFT, "wasserstein", "numeric")
+    assert (found.verdict, found.statistic, found.kind) == (Verdict.DRIFT, "wasserstein", "length")
     assert found.reason.startswith("length mean rose from ")
     assert found.effect is not None
     assert found.effect > 0.5

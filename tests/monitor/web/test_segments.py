@@ -9,12 +9,16 @@ import servers
 from playwright.sync_api import Browser, sync_playwright
 from seeded_store import HOUR_US, SeededModel
 from site_rig import Serve, Site
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from driftline.store import schema
 from driftline.store.records import Arm, now_us
 from driftline.store.segments.settings import SegmentSettings
 
+MOVED_ON = {
+    "kind": "numeric", "labels": ["2025", "2026"], "parts": ["range", "above"], "reference": [1.0, 0.0],
+    "window": [0.0, 1.0], "missing": [0.0, 0.0], "words": ["100 % of the values are now above 2025"],
+}  # fmt: skip
 HOSTILE = "<script>document.title='owned'</script>" + "long" * 30
 
 
@@ -49,6 +53,12 @@ def told_apart(serve: Serve) -> Site:
             whole | measured("calibration_error", 0.1, False, ""),
             whole | measured("f1", 0.5, True, "0.5 is below 0.7; 0.9 on the reference") | {"estimated": True},
         ])  # fmt: skip
+        t, picture = schema.drift_result, orjson.dumps(MOVED_ON).decode()
+        connection.execute(
+            update(t)
+            .where(t.c.column_name == "tenure")
+            .values(kind="time", verdict="values not judged", score=None, threshold=None, picture=picture)
+        )
         connection.execute(insert(schema.label_coverage).values(
             **of, **window, window_rows=900, labelled_rows=600, last_event_at=end, unusable='{"label_class": 2}'
         ))  # fmt: skip
@@ -111,6 +121,16 @@ def test_the_list_of_models_names_what_is_breached_besides_drift(told_apart: Sit
         "performance in segments: 1<",
     ):
         assert f"</span> {said}" in page
+
+
+def test_a_column_without_a_verdict_is_not_said_to_have_no_drift(told_apart: Site) -> None:
+    page = told_apart.get("/models/visits/columns/tenure").text
+    assert "No verdict on the values; what differs most is:" in page
+    assert "values not judged" in page
+    assert "No drift" not in page
+    assert "No drift; what differs most is:" in told_apart.get("/models/visits/columns/plan").text
+    (column,) = told_apart.get("/api/models/visits?verdict=values+not+judged").json()["columns"]
+    assert (column["column"], column["kind"]) == ("tenure", "time")
 
 
 @pytest.fixture(scope="module")
