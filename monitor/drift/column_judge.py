@@ -117,7 +117,7 @@ class ColumnJudge:
         before, now, profiled, found = examined.before, examined.now, examined.profiled, examined.decisive
         column, effect = profiled.column, None
         if found is None:
-            is_time = column.type is ColumnType.DATETIME
+            is_time = column.type is ColumnType.DATETIME and examined.missing is not None
             verdict = Verdict.NOT_JUDGED if is_time else Verdict.INSUFFICIENT_DATA
             reason = str(examined.refusal)
         else:
@@ -149,7 +149,7 @@ class ColumnJudge:
         )
 
     def _refusal(self, profiled: ProfiledColumn, before: wording.Rows, now: wording.Rows) -> str | None:
-        if profiled.column.type is ColumnType.DATETIME:
+        if profiled.column.type is ColumnType.DATETIME and now.rows >= self._settings.min_rows:
             return "times always move on: missing cells are judged, values are not"
         if before.values < 2:
             return "the reference holds fewer than two values, nothing can be compared with it"
