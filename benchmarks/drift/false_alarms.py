@@ -12,6 +12,8 @@ distribution); their formulas on the same profiles, not their code.
 
     python benchmarks/drift/false_alarms.py --months 40 --keep /tmp/months.jsonl
     python benchmarks/drift/false_alarms.py --months 40 --keep /tmp/months.jsonl --varying
+    python benchmarks/drift/false_alarms.py --months 20 --rows-per-hour 100 --reference-rows 1000 \
+        --months-per-reference 1
 """
 
 import argparse
@@ -30,6 +32,7 @@ from simulated_scores import (
     HOUR,
     LEARNING,
     LONGEST,
+    REFERENCE_ROWS,
     SETTINGS,
     SPANS,
     Scores,
@@ -50,7 +53,6 @@ from driftline.monitor.drift.windows import error_rates, natural_rates
 from driftline.store.profile.reference import Reference
 
 SEEDS = 0  # the first of the table's; the method was tuned on those from 1000 on
-PER_REFERENCE = 5
 HOUR_US = HOUR * 1_000_000
 NAMES = [column.column_name for column in COLUMNS]
 LEARNED_DAYS = 21  # before a drift
@@ -169,7 +171,7 @@ def months(options: argparse.Namespace, rows: int) -> list[Month]:
     for seed in wanted:
         if (rows, options.varying, seed) in kept:
             continue
-        model = trained(seed // PER_REFERENCE, varying=options.varying)
+        model = trained(seed // options.months_per_reference, varying=options.varying, rows=options.reference_rows)
         each = kept[rows, options.varying, seed] = month(*model, rows, seed)
         if options.keep is not None:
             with options.keep.open("a") as file:
@@ -200,8 +202,10 @@ def main() -> int:
     parser.add_argument("--months", type=int, default=2)
     parser.add_argument("--first-seed", type=int, default=SEEDS)
     parser.add_argument("--rows-per-hour", type=int, nargs="+", default=[20, 100, 1000, 10_000])
+    parser.add_argument("--reference-rows", type=int, default=REFERENCE_ROWS)
+    parser.add_argument("--months-per-reference", type=int, default=5)
     parser.add_argument("--varying", action="store_true", help="days, cycles and autoregression, not chance alone")
-    parser.add_argument("--keep", type=Path, help="a file of finished months, to go on with")
+    parser.add_argument("--keep", type=Path, help="a file of finished months of the same references, to go on with")
     options = parser.parse_args()
     learned = [LEARNED_DAYS] if options.varying else [0, LEARNED_DAYS]
     heads = ["rows per hour", "months", "episodes in the first two weeks (share of hours)", "in the month after"]

@@ -50,11 +50,11 @@ class Scores:
 
 
 @lru_cache(maxsize=16)
-def trained(seed: int, *, varying: bool) -> tuple[Reference, Values | None]:
-    """Train on 10,000 rows of four weeks; return the reference and the phases of its traffic."""
+def trained(seed: int, *, varying: bool, rows: int = REFERENCE_ROWS) -> tuple[Reference, Values | None]:
+    """Train on rows of four weeks; return the reference and the phases of its traffic."""
     rng = np.random.default_rng([930_000, seed, int(varying)])
     phases = rng.uniform(0, 2 * np.pi, len(VARYING)) if varying else None
-    data = Traffic(rng, 28 * 24, phases).training(REFERENCE_ROWS)
+    data = Traffic(rng, 28 * 24, phases).training(rows)
     return calibrate(build_reference(COLUMNS, data, source="simulated", made_at_us=0, seed=seed)), phases
 
 
