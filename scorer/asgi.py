@@ -3,7 +3,7 @@
 Invariants
 ----------
 - What MLflow's application answers is what the client gets: status, headers and body, byte for byte. Only answers of
-  ``/invocations`` carry headers more. HEAD of ``/ping`` is 405 where it is MLflow's.
+  ``/invocations`` carry headers more, and HEAD of ``/ping`` and ``/health`` answers as GET does.
 - An answer is counted before its last byte leaves.
 - What the door turns away reaches no model and is counted, not recorded (record 0008).
 - A request is answered by one model version, the one that served when its headers came.
@@ -28,6 +28,7 @@ from driftline.store.records import Arm, new_invocation_id, now_us
 _INVOCATIONS = ROUTES[0]
 _OTHER = len(ROUTES) - 1
 _ROUTE = {path: i for i, path in enumerate(ROUTES[:_OTHER])}
+_HEAD_AS_GET = ("/ping", "/health")
 
 
 class ScoringLayer:
@@ -147,7 +148,10 @@ class ScoringLayer:
                 served.tally.rejected(refusal.reason)
                 await refusal.send(scope, watch)
             else:
-                await served.app({**scope}, receive, watch)  # a copy, as for invocations
+                scope = {**scope}  # as for invocations; the server, which holds the original, sends no body to HEAD
+                if scope["method"] == "HEAD" and path in _HEAD_AS_GET:
+                    scope["method"] = "GET"
+                await served.app(scope, receive, watch)
         except BaseException:
             status = status or SERVER_ERROR[0]
             raise

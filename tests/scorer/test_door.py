@@ -67,9 +67,10 @@ def test_every_other_path_asks_for_a_token_too(guarded: GuardedServer, method: s
     assert _nobody(guarded, method, path).status == 401
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", ["/ping", "/health"])
-def test_signs_of_life_ask_for_nothing(guarded: GuardedServer, path: str) -> None:
-    assert _nobody(guarded, "GET", path).status == 200
+def test_signs_of_life_ask_for_nothing(guarded: GuardedServer, method: str, path: str) -> None:
+    assert _nobody(guarded, method, path).status == 200
     assert _nobody(guarded, "GET", "/version").status == 200
 
 
