@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from driftline.monitor.model_files import load_model, model_info
 from driftline.store.errors import MlflowUnreachable, ModelNotFound
 from driftline.store.model_uris import registry_hint
 from driftline.store.records import MICROSECONDS, ModelIdentity
@@ -83,12 +84,10 @@ class MlflowLink:
             ModelNotFound: nothing loadable lies there, or MLflow does not answer.
             MlflowUnreachable: nothing listens where it is asked.
         """
-        import mlflow
-
         if uri.startswith(_ASKED_SCHEMES):
             self.require_listening()
         try:
-            info = mlflow.models.get_model_info(uri)
+            info = model_info(uri)
             registered = self._registered(uri)
         except Exception as error:  # MLflow and its stores raise many kinds
             raise ModelNotFound(
@@ -133,10 +132,8 @@ class MlflowLink:
         Raises:
             ModelNotFound: it cannot be loaded here.
         """
-        import mlflow
-
         try:
-            return mlflow.pyfunc.load_model(uri)
+            return load_model(uri)
         except Exception as error:
             raise ModelNotFound(
                 f"the model at {uri} cannot be loaded in this environment: {first_line(error)}; "

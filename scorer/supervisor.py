@@ -18,7 +18,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -27,6 +26,7 @@ from typing import Any
 
 from driftline.scorer.arms import CanaryOption
 from driftline.scorer.children import Signals, start_tied
+from driftline.scorer.fetch_folder import FetchFolder
 from driftline.scorer.load_reports import ReportPipe
 from driftline.scorer.loader_child import LoaderChild
 from driftline.scorer.metrics import ScorerCollector
@@ -140,10 +140,10 @@ def supervise(
     prepare_store(options.base.store_url, options.scorer.start_without_store)
     require_listening_for(uris.values())
     book = VersionBook(options.workers)
-    fetched = tempfile.TemporaryDirectory(prefix="driftline-models-", ignore_cleanup_errors=True)
+    fetched = FetchFolder()
 
     def fetch(uri: str) -> ModelSource:
-        return fetch_into(uri, Path(fetched.name))
+        return fetch_into(uri, fetched.path)
 
     sources = {arm: fetch(uri) for arm, uri in uris.items()}
     board, reports = OrderBoard.create(), ReportPipe.create()
