@@ -112,12 +112,13 @@ def replay(
         window=(since, context.clock() if until is None else until), of=of, arm=Arm[arm.upper()], limit=limit,
         labelled=labelled, tolerance=tolerance, timeout_seconds=timeout, check=not no_check, show_values=show_values,
     )  # fmt: skip
-    made = run(context, uri, options, _bar)
+    made = run(context, uri, options, _bar, lambda step: click.echo(f"{step} ...", err=True))
     click.echo(to_json(made.shown).decode() if as_json else told(made.shown))
     if html_file is not None:
         html_file.write_text(render(made.shown), encoding="utf-8")
         click.echo(f"wrote {html_file}", err=as_json)
     if not no_mlflow:
+        click.echo("logging to MLflow ...", err=True)
         try:
             run_id = log_replay(context.link, made)
         except MlflowUnreachable as error:

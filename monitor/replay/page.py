@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from driftline.monitor.drift.phrases import number, percent, shortened
-from driftline.monitor.replay.wording import check_lines, distance, output_line
+from driftline.monitor.replay.wording import by_amounts, check_lines, distance, output_line
 from driftline.monitor.templates import page_environment
 
 _SIDES = {"recorded": "{} then", "asked": "{} now", "inputs": "{}"}
@@ -18,7 +18,11 @@ def render(content: dict[str, Any]) -> str:
     page = environment.get_template("replay.html")
     said = [output_line(output) for output in content["outputs"]]
     return page.render(
-        replay=content, said=said, check=check_lines(content["check"]), values=_value_columns(content["most_different"])
+        replay=content,
+        said=said,
+        check=check_lines(content["check"]),
+        amounts=by_amounts(content),
+        values=_value_columns(content["most_different"]),
     )
 
 

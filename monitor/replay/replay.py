@@ -98,8 +98,17 @@ class Replay:
     differing: list[dict[str, Any]]
 
 
-def replay(context: JobContext, uri: str, options: ReplayOptions, progress: Progress = silent) -> Replay:
+def replay(
+    context: JobContext,
+    uri: str,
+    options: ReplayOptions,
+    progress: Progress = silent,
+    on_step: Callable[[str], object] = lambda step: None,
+) -> Replay:
     """Score captured rows with the version at ``uri`` and compare.
+
+    Args:
+        on_step: told each step, for people.
 
     Raises:
         ModelNotFound: no model at the URI, it cannot be loaded here, or the store has no such model.
@@ -110,10 +119,14 @@ def replay(context: JobContext, uri: str, options: ReplayOptions, progress: Prog
     answered_by = _answered_by(context, asked, options)
     fitting = fit(answered_by.stored.columns, answered_by.label, asked, context.redaction)
     sample = _sample(context, answered_by, options)
+    on_step(f"loading {exact_uri(asked)}")
     with Candidate(exact_uri(asked), asked.signature, fitting.outputs, options.timeout_seconds) as candidate:
+        on_step(f"asking it about {sample.rows:,} rows")
         with progress(sample.rows) as done:
             gathered = gather(context.engine, sample, fitting, candidate, done)
+        on_step("timing it")
         timing = _timing(context, sample, fitting, candidate, options) if gathered.rows else None
+    on_step("comparing")
     outputs, differing = _agreements(fitting, gathered, options.tolerance)
     magnitude = np.max([a.size for a in outputs], axis=0) if gathered.rows else np.empty(0)
     content: dict[str, Any] = {
@@ -143,7 +156,7 @@ def replay(context: JobContext, uri: str, options: ReplayOptions, progress: Prog
             context.performance,
             _known_task(context, answered_by),
         ),
-        "check": _check(context, answered_by, asked, sample, options) if options.check else None,
+        "check": _check(context, answered_by, asked, sample, options, on_step) if options.check else None,
     }
     content["verdict"] = sentence(content)
     shown = _rows(fitting, gathered, differing, magnitude, show_values=True) if options.show_values else {}
@@ -282,7 +295,12 @@ def _timing_document(timing: Timing | None) -> dict[str, Any] | None:
 
 
 def _check(
-    context: JobContext, answered_by: WatchedVersion, asked: ModelIdentity, sample: Sample, options: ReplayOptions
+    context: JobContext,
+    answered_by: WatchedVersion,
+    asked: ModelIdentity,
+    sample: Sample,
+    options: ReplayOptions,
+    on_step: Callable[[str], object],
 ) -> dict[str, Any] | None:
     """Ask the version that answered again, about a few of the rows: here it should say the same."""
     identity = answered_by.identity
@@ -291,6 +309,7 @@ def _check(
     chunk = first_chunk(context.engine, sample, _CHECKED_ROWS)
     if chunk is None:
         return None
+    on_step(f"asking {answered_by.label}, which answered, again")
     try:
         served = context.link.resolve(exact_uri(identity))  # with the columns that redaction keeps out of the store
         again = fit(answered_by.stored.columns, answered_by.label, served, context.redaction)

@@ -65,6 +65,11 @@ def output_line(output: dict[str, Any]) -> str:
     return said
 
 
+def by_amounts(content: dict[str, Any]) -> bool:
+    """Return whether rows differ by more or less: of classes one is another, and no row differs most."""
+    return any(output["kind"] == "number" for output in content["outputs"])
+
+
 def distance(value: float | None) -> str:
     """Return by how much a row's answers differ, as text."""
     return "a value that one of them lacks" if value is None or value == float("inf") else number(value)
@@ -128,11 +133,13 @@ def _where(content: dict[str, Any]) -> Iterator[str]:
 
 
 def _most_different(content: dict[str, Any]) -> Iterator[str]:
-    rows = content["most_different"][:_SHOWN_ROWS]
+    rows, amounts = content["most_different"][:_SHOWN_ROWS], by_amounts(content)
     if rows:
-        yield "rows that differ most:"
+        yield "rows that differ most:" if amounts else "rows that differ:"
     for row in rows:
-        yield f"    {row['invocation_id']} row {row['row']}: by {distance(row['difference'])}"
+        yield f"    {row['invocation_id']} row {row['row']}" + (
+            f": by {distance(row['difference'])}" if amounts else ""
+        )
         for side in ("recorded", "asked", "inputs"):
             if side in row:
                 yield f"        {side}: {', '.join(f'{name} {value}' for name, value in row[side].items())}"

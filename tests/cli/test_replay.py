@@ -58,6 +58,13 @@ def test_a_pipeline_gets_json_an_exit_code_and_a_run_and_no_values_that_it_did_n
     assert [said for said in shown if said not in page.read_text()] == []
     run_id = tracking.get_model_version("tiny", "2").tags["driftline.replay.run"]
     assert run_id in found.stderr
+    assert [line for line in found.stderr.splitlines() if line.endswith(" ...")] == [
+        "loading models:/tiny/2 ...",
+        "asking it about 120 rows ...",
+        "timing it ...",
+        "comparing ...",
+        "logging to MLflow ...",
+    ]
     logged = Path(mlflow.artifacts.download_artifacts(run_id=run_id, dst_path=str(tmp_path / "logged")))
     assert "inputs" not in json.loads((logged / "replay.json").read_text())["most_different"][0]
     page_without = (logged / "replay.html").read_text()

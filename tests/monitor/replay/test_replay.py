@@ -96,6 +96,12 @@ def test_another_version_is_told_apart_by_rows_inputs_drift_and_labels_and_logge
     assert content["timing"]["requests"] > 0
     assert content["verdict"] in told(content)
     assert content["verdict"] in render(content)
+    row = content["most_different"][0]
+    assert f"\nrows that differ:\n    {row['invocation_id']} row {row['row']}\n" in told(
+        content
+    )  # classes: by no amount
+    assert "<th>invocation</th>" in render(content)
+    assert "difference</th><th>invocation</th>" not in render(content)
     assert "built-in method" not in render(content)  # a key that is also a method of every dict
     run_id = log_replay(context.link, made)
     read_back(tracking, run_id, second, content, tmp_path / "read")
