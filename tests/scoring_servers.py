@@ -71,7 +71,7 @@ class ScoringServer:
             timeout=seconds,
         )
 
-    def stop(self, seconds: float = 40) -> int:
+    def stop(self, seconds: float = 60) -> int:
         """Ask it to end as an operator would and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
@@ -173,13 +173,13 @@ def driftline_server(folder: Path, model_uri: str, name: str, *flags: str, **var
     port, metrics_port = servers.free_port(), servers.free_port()
     home = folder / name
     nowhere = f"postgresql+psycopg://nobody@127.0.0.1:{servers.free_port()}/nothing"
-    stores = () if "--store" in flags else ("--store", nowhere, "--start-without-store")
+    stores, drain = ((), "30") if "--store" in flags else (("--store", nowhere, "--start-without-store"), "0.5")
     command = [
         str(BIN / "driftline"), "serve", "-m", model_uri, "-p", str(port), "--metrics-port", str(metrics_port),
         "--home", str(home), *stores, *flags,
     ]  # fmt: skip
     settings = {
-        "DRIFTLINE_LOADER_DRAIN_SECONDS": "0.5", "DRIFTLINE_LOADER_RAW_BODIES": "all",
+        "DRIFTLINE_LOADER_DRAIN_SECONDS": drain, "DRIFTLINE_LOADER_RAW_BODIES": "all",
         "DRIFTLINE_SCORER_STATE_POLL_SECONDS": "0.2", **variables,
     }  # fmt: skip
     return DriftlineServer(command, port, folder / f"{name}.log", environment(folder, **settings), home, metrics_port)
