@@ -219,7 +219,7 @@ def test_command_line_has_a_line_per_segment_and_as_json_all_metrics(
     without_labels = CliRunner().invoke(root, asked, catch_exceptions=False).stdout  # not the estimates of all rows
     assert without_labels.startswith("cancer/1 by a: no labels yet: post some to /labels")
     assert json.loads(CliRunner().invoke(root, [*asked, "--json"], catch_exceptions=False).stdout)["arms"] == []
-    assert "DRIFTLINE_SEGMENTS_COLUMNS=b" in str(CliRunner().invoke(root, unset).exception)
+    assert "DRIFTLINE_SEGMENTS_COLUMNS=a:13,b" in str(CliRunner().invoke(root, unset).exception)
     label(context, places, np.where(cancer.small, 1 - cancer.labels, cancer.labels), at_us + HOUR_US)
     head, arm, titles, *lines = CliRunner().invoke(root, asked, catch_exceptions=False).stdout.splitlines()
     assert head.startswith("cancer/1 by a: requests from ")
