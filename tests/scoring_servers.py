@@ -56,7 +56,7 @@ class ScoringServer:
                 start_new_session=True,
             )
 
-    def wait_ready(self, seconds: float = 90) -> None:
+    def wait_ready(self, seconds: float = 180) -> None:
         servers.wait_until(lambda: self._answers() or self._died(), seconds, 0.1, f"the server of {self.log}")
 
     def run_to_end(self, seconds: float) -> subprocess.CompletedProcess[str]:
