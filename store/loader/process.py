@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import FrameType
+from queue import SimpleQueue
 from typing import IO
 
 from driftline.store.engine import open_engine
@@ -42,15 +42,7 @@ def main() -> int:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # the loader speaks to the store alone
     for noisy in ("mlflow", "alembic"):  # MLflow names the extra inputs of requests
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    stop = threading.Event()
-
-    def ask(signal_number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(128 + signal_number)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask)
+    stop = _stop_at_signals()
     try:
         base = load_base()
         settings = load_section(LoaderSettings, "loader")
@@ -98,6 +90,26 @@ def lock_folder(folder: Path, stop: threading.Event) -> IO[str] | None:
             time.sleep(_LOCK_POLL_SECONDS)
         else:
             return lock
+
+
+def _stop_at_signals() -> threading.Event:
+    """Return what the first SIGTERM or SIGINT sets; a second one ends the process.
+
+    A thread does both. A handler runs within whatever the main thread does: within ``stop.wait`` it would wait for the
+    lock that the main thread holds, for ever.
+    """
+    stop = threading.Event()
+    came: SimpleQueue[int] = SimpleQueue()  # one that a handler may put into, whatever it interrupts
+
+    def obey() -> None:
+        came.get()
+        stop.set()
+        os._exit(128 + came.get())
+
+    threading.Thread(target=obey, name="driftline-signals", daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: came.put(number))
+    return stop
 
 
 if __name__ == "__main__":

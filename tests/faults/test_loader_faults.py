@@ -290,12 +290,17 @@ def test_a_loader_with_little_memory_loads_a_long_backlog(
     sent = list(traffic.clf_traffic(20_000))
     traffic.fill(tmp_path / "spool", sent)
     limit = 512 << 20  # of address space, shared libraries included
-    process = start_loader(tmp_path, store_url)
+    process = start_loader(tmp_path, store_url, PYTHONFAULTHANDLER="1")
     resource.prlimit(process.pid, resource.RLIMIT_AS, (limit, limit))
     try:
         servers.wait_until(lambda: process.poll() is not None or not spools(tmp_path / "spool"), 60)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        try:
+            ended = process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # it writes where each thread is
+            ended = process.wait(60)
+        assert ended == 0, (tmp_path / "loader.log").read_text()[-5000:]
     finally:
         process.kill()
         process.wait()

@@ -82,6 +82,47 @@ def test_sigterm_drains_what_is_left(engine: Engine, store_url: str, tmp_path: P
     assert stored(engine) == 500
 
 
+HOLDS_THE_LOCK = """
+import sys, time
+from driftline.store.loader import process
+
+def run(loader, stop):
+    with stop._cond:  # as within stop.wait, for some microseconds each time
+        print("holds it", flush=True)
+        time.sleep(1)
+    sys.exit(0 if stop.wait(30) else 1)
+
+process.Loader.run = run
+process.main()
+"""
+
+
+def test_a_signal_in_the_moment_in_which_the_loader_begins_to_wait_stops_it(store_url: str, tmp_path: Path) -> None:
+    environ = {**os.environ, "DRIFTLINE_HOME": str(tmp_path), "DRIFTLINE_STORE": store_url}
+    with subprocess.Popen([sys.executable, "-c", HOLDS_THE_LOCK], env=environ, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"holds it\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    traffic.fill(tmp_path / "spool", list(traffic.clf_traffic(5)))
+    away = f"postgresql+psycopg://driftline@127.0.0.1:{servers.free_port()}/x"
+    with loader(tmp_path, away, DRIFTLINE_LOADER_DRAIN_SECONDS="600") as process:
+        servers.wait_until(lambda: "does not take rows" in (tmp_path / "loader.log").read_text())
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert len(_spools(tmp_path)) == 1
+
+
 def test_one_loader_per_folder_and_the_second_takes_over(engine: Engine, store_url: str, tmp_path: Path) -> None:
     (tmp_path / "spool").mkdir()
     with loader(tmp_path, store_url) as first:
