@@ -14,7 +14,6 @@ The promise holds for rows that are independent of each other. Daily cycles are 
 """
 
 import math
-import operator
 import zlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -24,15 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline.monitor.drift.coarse_bins import FEW_VALUES as FEW_COARSE_VALUES
+from driftline.monitor.drift.heavy_tails import heavy_tailed_columns, held_means, inherited_tails
 from driftline.monitor.drift.registry import SHARE_STATISTICS, compares_categories, share_counts
 from driftline.monitor.drift.shares import shares
 from driftline.monitor.drift.tails import continue_tail, exceeded
 from driftline.monitor.drift.tilted import tilted_pairs, weighted_exceeded
-from driftline.monitor.drift.wasserstein import WINSORISED, unit, winsor_limits
+from driftline.monitor.drift.wasserstein import unit, winsor_limits
 from driftline.store.profile.columns import ProfiledColumn
-from driftline.store.profile.edges import LARGEST
 from driftline.store.profile.numeric import NumericCounts
-from driftline.store.profile.profile import Profile
 from driftline.store.profile.reference import Reference
 
 FORMAT = 4
@@ -45,9 +43,6 @@ _SUPPORT = 128
 _TAIL_POWER = 1.5
 _STRANGERS = 1e-4  # of the rows at least, where the reference has one value only and tells nothing of them
 _PAIRS = 2500  # of samples whose rare differences are drawn often
-HEAVY_TAIL = 0.1  # fitted shape; from 0.25 the fourth moment is infinite, the fit errs by 0.1
-POSSIBLY_HEAVY_TAIL = 1e-9  # heavier than exponential
-_OUTER = 0.1  # of the whole's rows; of 100 rows of the same distribution some lie there, in its outer 1 % often none
 
 
 class Table(TypedDict):
@@ -65,7 +60,7 @@ def calibrate(reference: Reference) -> Reference:
 
     The same reference and seed give the same tables. Takes about 0.3 s per column.
     """
-    heavy, tables = _heavy_columns(reference), {}
+    heavy, tables = heavy_tailed_columns(reference), {}
     for profiled in reference.profiled:
         name = profiled.column.column_name
         rng = np.random.default_rng([reference.seed, zlib.crc32(name.encode())])
@@ -83,9 +78,9 @@ def calibrate_for(
         whole: what the reference is a part of. The few rows of a part seldom show a heavy tail (of 1,000 lognormal
             ones, half do not), so what has one in the whole, or may have, has one in a part that reaches into it.
     """
-    heavy = _heavy_columns(reference)
+    heavy = heavy_tailed_columns(reference)
     if whole is not None:
-        heavy = sorted({*heavy, *_inherited_tails(reference.profile, whole)})
+        heavy = sorted({*heavy, *inherited_tails(reference.profile, whole)})
     found = reference.with_calibration(_content(heavy, {}))
     tables = {}
     for profiled in reference.profiled:
@@ -103,37 +98,6 @@ def simulated_statistics(reference: Reference) -> dict[str, set[str]]:
 
 def _content(heavy: Sequence[str], tables: dict[str, dict[str, Table]]) -> dict[str, Any]:
     return {"format": FORMAT, "sizes": list(SIZES), "alphas": list(ALPHAS), "heavy": list(heavy), "columns": tables}
-
-
-def _heavy_columns(reference: Reference) -> list[str]:
-    return [name for name, counts in _numbers(reference).items() if max(_tail_shapes(counts)) >= HEAVY_TAIL]
-
-
-def _inherited_tails(part: Profile, whole: Reference) -> list[str]:
-    """Return the columns that may have a heavy tail in the whole into whose outer tenth the part's rows reach.
-
-    A part of zeros, or of small values, does not: the winsorised distance, which sees as far as the part's rows reach
-    and counts in the whole's unit, would find no move of it.
-    """
-    found = []
-    for name, counts in _numbers(whole).items():
-        heavy = [shape >= POSSIBLY_HEAVY_TAIL for shape in _tail_shapes(counts)]
-        if any(map(operator.and_, heavy, _reached(part.numeric(name), counts))):
-            found.append(name)
-    return found
-
-
-def _reached(part: NumericCounts, whole: NumericCounts) -> tuple[bool, bool]:
-    """Return whether a thousandth of the part, which winsorising leaves, lies in the whole's lower and upper tenth."""
-    until = np.cumsum(whole.counts)
-    lower, upper = until <= _OUTER * until[-1], until - whole.counts >= (1 - _OUTER) * until[-1]
-    least = max(WINSORISED * part.value_rows, 1)
-    return bool(part.counts[lower].sum() >= least), bool(part.counts[upper].sum() >= least)
-
-
-def _numbers(reference: Reference) -> dict[str, NumericCounts]:
-    names = [p.column.column_name for p in reference.profiled if p.bins]
-    return {name: reference.profile.numeric(name) for name in names}
 
 
 def is_calibrated(reference: Reference) -> bool:
@@ -324,7 +288,7 @@ class _Support:
 
 def _support(counts: NumericCounts, *, beyond: bool) -> _Support:
     """Reduce the reference to a few values; ``beyond`` its extremes, its tails are continued."""
-    means, rows = _means(counts)
+    means, rows = held_means(counts)
     starts = np.unique(np.linspace(0, rows.size, _SUPPORT + 1)[:-1].astype(np.int64))
     merged = np.add.reduceat(rows, starts)
     probabilities = merged / rows.sum()
@@ -334,19 +298,3 @@ def _support(counts: NumericCounts, *, beyond: bool) -> _Support:
         probabilities = np.concatenate([lower.probabilities[::-1], probabilities, upper.probabilities])
         values = np.concatenate([-lower.values[::-1], values, upper.values])
     return _Support(values / unit(counts.bins), probabilities / probabilities.sum(), int(rows.sum()))
-
-
-def _means(counts: NumericCounts) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the mean value and the rows of every bin that holds any."""
-    held = np.nonzero(counts.counts)[0]
-    lower = np.concatenate([counts.bins.edges[:1], counts.bins.edges])[held]
-    rows = counts.counts[held]
-    return np.clip(lower + counts.offset_sums[held] / rows, -LARGEST, LARGEST), rows
-
-
-def _tail_shapes(counts: NumericCounts) -> tuple[float, float]:
-    """Return the shapes of lower and upper tail, 0 of one that falls as fast as an exponential one or faster."""
-    if counts.bins.distinct <= FEW_COARSE_VALUES or not counts.value_rows:
-        return 0.0, 0.0
-    means, rows = _means(counts)
-    return continue_tail(-means[::-1], rows[::-1]).shape, continue_tail(means, rows).shape

@@ -47,7 +47,7 @@ def scores_above(counts: NumericCounts, threshold: float) -> WindowScores:
     below = 0
     if share is not None:
         below = round(float(counts.counts[place]) * ((threshold - low) / (high - low)) ** share)
-    elif _means(counts)[place] < threshold:
+    elif counts.bin_means[place] < threshold:
         below = int(counts.counts[place])
     return _cut(counts, place, below)
 
@@ -62,7 +62,7 @@ def scores_of_share(counts: NumericCounts, positive_share: float) -> WindowScore
 
 def _cut(counts: NumericCounts, place: int, below: int) -> WindowScores:
     """Return the points, ``below`` of the rows of the bin ``place`` on the negative side, as those before it."""
-    means, rows = _means(counts), counts.counts
+    means, rows = counts.bin_means, counts.counts
     of_bin, at = int(rows[place]), float(means[place])
     lower = upper = at
     share = _path(counts, place)
@@ -78,13 +78,6 @@ def _cut(counts: NumericCounts, place: int, below: int) -> WindowScores:
     return WindowScores(scores[filled], points[filled], predicted[filled])
 
 
-def _means(counts: NumericCounts) -> NDArray[np.float64]:
-    edges, offsets = counts.bins.edges, counts.offset_sums / np.maximum(counts.counts, 1)
-    means: NDArray[np.float64] = np.concatenate([edges[:1], edges]) + offsets
-    means[0] = edges[0] - offsets[0]
-    return means
-
-
 def _limits(counts: NumericCounts, place: int) -> tuple[float, float]:
     edges = counts.bins.edges
     return float(edges[max(place - 1, 0)]), float(edges[min(place, edges.size - 1)])
@@ -95,5 +88,5 @@ def _path(counts: NumericCounts, place: int) -> float | None:
     low, high = _limits(counts, place)
     if not counts.bins.located[place] or low == high or not counts.counts[place]:
         return None
-    middle = min(max((float(_means(counts)[place]) - low) / (high - low), 1e-3), 1 - 1e-3)
+    middle = min(max((float(counts.bin_means[place]) - low) / (high - low), 1e-3), 1 - 1e-3)
     return middle / (1 - middle)

@@ -274,6 +274,14 @@ class NumericCounts:
         return int(self.counts[0] + self.counts[-1]) + self.plus_infinity + self.minus_infinity
 
     @property
+    def bin_means(self) -> NDArray[np.float64]:
+        """Mean value of every bin, shape (bins,); its lower edge, of bin 0 its upper one, where it holds no row."""
+        edges, offsets = self.bins.edges, self.offset_sums / np.maximum(self.counts, 1)
+        means: NDArray[np.float64] = np.concatenate([edges[:1], edges]) + offsets
+        means[0] = edges[0] - offsets[0]
+        return means
+
+    @property
     def mean(self) -> float:
         """Mean of the finite values, NaN without any."""
         rows = self.value_rows
