@@ -50,7 +50,7 @@ def report(
     from driftline.monitor.report.kept_reports import keep
     from driftline.monitor.report.summary_page import render
     from driftline.monitor.report.windows import due_windows
-    from driftline.monitor.report.wording import called, headline
+    from driftline.monitor.report.wording import headline, told
     from driftline.monitor.training.reference import require
     from driftline.monitor.watch import find_version
     from driftline.store.errors import ConfigurationError, MlflowUnreachable, ReferenceMissing
@@ -71,13 +71,8 @@ def report(
     made = compose(context, version, window, scheduled=week, progress=lambda step: click.echo(f"{step} ...", err=True))
     kept = keep(context.engine, version.id, made, context.clock())
     click.echo(f"{version.label}: {headline(made.content)}")
-    for column in made.content["arms"][0]["columns"][:10]:
-        if column["verdict"] == "drift":
-            click.echo(f"  {called(column)}: {column['reason']}")
-    for metric in made.content["arms"][0]["performance"]:
-        if metric["verdict"] == "breach":
-            named = f"estimated {metric['metric']}" if metric["estimated"] else metric["metric"]
-            click.echo(f"  {named}: {metric['reason']}")
+    for line in told(made.content["arms"][0]):
+        click.echo(f"  {line}")
     for note in made.content["notes"]:
         click.echo(f"left out: {note}")
     if folder is not None:

@@ -1,12 +1,19 @@
 """Performance on labelled rows as JSON for machines: in `driftline performance --json` and on pages."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from driftline.monitor.performance.coverage import LabelCoverage
 from driftline.monitor.performance.unusable import said_of_unusable
 from driftline.monitor.performance.verdict import JudgedMetric
 from driftline.store.records import iso
+
+if TYPE_CHECKING:
+    from driftline.monitor.segments.performance import SegmentPerformance
+
+_OF_THE_WORST = (
+    "verdict", "reason", "metric", "value", "low", "high", "reference", "threshold", "labelled_rows", "window",
+)  # fmt: skip
 
 
 def performance_document(judged: Sequence[JudgedMetric]) -> list[dict[str, Any]]:
@@ -27,6 +34,24 @@ def performance_document(judged: Sequence[JudgedMetric]) -> list[dict[str, Any]]
         }
         for each in judged
     ]
+
+
+def segment_performance_document(found: "Sequence[SegmentPerformance]") -> list[dict[str, Any]]:
+    """Return the performance of segments as plain values: the metric that is worst, and all of them."""
+    entries = []
+    for each in found:
+        metrics = performance_document(each.metrics)
+        worst = metrics[each.metrics.index(each.worst)]
+        entries.append({
+            "segment_column": each.column,
+            "segment": each.segment,
+            **{key: worst[key] for key in _OF_THE_WORST},
+            "reference_rows": each.reference_rows,
+            "breached_metrics": len(each.breached),
+            "judged_metrics": each.judged,
+            "metrics": metrics,
+        })  # fmt: skip
+    return entries
 
 
 def coverage_document(found: LabelCoverage | None) -> dict[str, Any] | None:

@@ -84,9 +84,10 @@ def find_arm(
         "reference": None,
         "verdict": "no reference",
         "columns": [],
-        "quality": [],  # these four are not of profiles alone: see ``window_checks``
+        "quality": [],  # these five are not of profiles alone: see ``window_checks``
         "multivariate": None,
         "performance": [],
+        "segment_performance": [],
         "labels": None,
         "segments": segments_document(segments),
     }

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from driftline.monitor.mlflow_run_parts import metric_key
+from driftline.monitor.report.wording import by_segment
 
 MOST_TREND_COLUMNS = 100
 
@@ -52,6 +53,8 @@ def arm_figures(arm: Mapping[str, Any]) -> dict[str, float | None]:
         values["quality_breaches"] = sum(f["verdict"] == "breach" for f in arm["quality"])
     if arm["segments"]:
         values["segments_drifted"] = sum(s["verdict"] == "drift" for s in arm["segments"])
+    if judged_segments := by_segment(arm):
+        values["segments_breached"] = sum(s["verdict"] == "breach" for s in judged_segments)
     if arm["multivariate"]:
         values["all_inputs_auc"] = arm["multivariate"]["auc"]
     for found in arm["performance"]:

@@ -13,15 +13,23 @@ from driftline.monitor.beyond_columns_document import multivariate_document, qua
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.judge import Judgement
 from driftline.monitor.multivariate.check import MultivariateDrift, check
-from driftline.monitor.performance_document import coverage_document, performance_document
-from driftline.monitor.performance_now import performance_now
+from driftline.monitor.performance_document import (
+    coverage_document,
+    performance_document,
+    segment_performance_document,
+)
+from driftline.monitor.performance_now import PerformanceNow, performance_now
 from driftline.monitor.quality.examine import examine_judged
 from driftline.monitor.quality.finding import Kind, QualityFinding
 from driftline.monitor.report.arm_findings import ArmFindings
 from driftline.monitor.rows.multivariate_rows import newest_check
 from driftline.monitor.rows.quality_rows import newest_findings
+from driftline.monitor.segments.parts import segment_names
+from driftline.monitor.segments.performance import SegmentPerformance
+from driftline.monitor.segments.performance_check import segments_performance_now
 from driftline.monitor.watch import WatchedVersion
 from driftline.store.errors import DriftlineError
+from driftline.store.profile_levels import HOUR_US
 
 
 def check_window(
@@ -56,20 +64,44 @@ def judge_performance(
     window: tuple[int, int],
     progress: Callable[[str], object],
 ) -> list[str]:
-    """Put the performance of each arm that has rows, and how far its labels came, into its document.
+    """Put the performance of each arm that has rows, also by segment, and how far its labels came into its document.
 
     Returns:
-        Why the labelled rows are not judged, where they are not.
+        Why labelled rows are not judged, where they are not.
     """
     with_rows = [found for found in arms if found.rows]
     if not with_rows:
         return []
     progress("judging performance on the rows that have labels")
     now = performance_now(context, version, window)
+    by_segment, failures = _by_segment(context, version, now, window) if with_rows[0].judged else ({}, [])
     for found in with_rows:
         found.document["performance"] = performance_document(now.metrics(found.arm))
         found.document["labels"] = coverage_document(now.coverage(found.arm))
-    return [f"performance: {now.unclear}"] if now.unclear else []
+        found.document["segment_performance"] = segment_performance_document(by_segment.get(found.arm, ()))
+    return [*([f"performance: {now.unclear}"] if now.unclear else []), *failures]
+
+
+def _by_segment(
+    context: JobContext, version: WatchedVersion, now: PerformanceNow, window: tuple[int, int]
+) -> tuple[dict[int, list[SegmentPerformance]], list[str]]:
+    """Return the performance by segment of each arm, and by which columns it could not be judged.
+
+    Labelled rows are kept by segment and hour, so the window is widened to whole hours.
+    """
+    if now.counted is None or now.counted.task is None:
+        return {}, []
+    hours = window[0] // HOUR_US * HOUR_US, -(-window[1] // HOUR_US) * HOUR_US
+    found, failures = dict[int, list[SegmentPerformance]](), []
+    for column in segment_names(context, version):
+        try:
+            arms = segments_performance_now(context, version, now.counted.task, column, hours, list(now.realised))
+        except DriftlineError as error:
+            failures.append(f"performance by {column}: {error}")
+            continue
+        for arm, segments in arms:
+            found.setdefault(arm, []).extend(segments)
+    return found, failures
 
 
 def _quality(context: JobContext, judged: Judgement, window: tuple[int, int]) -> list[QualityFinding]:

@@ -6,17 +6,46 @@ from typing import Any
 from driftline.monitor.drift.phrases import shortened
 
 _NAMED = 4
+_TOLD = 10
 
 
 def headline(content: Mapping[str, Any]) -> str:
     """Return the verdict in one sentence, and one more each where segments drifted and where performance breached."""
     arm = content["arms"][0]
-    return " ".join([_verdict(arm), *_segments(arm), *_performance(arm)])
+    return " ".join([_verdict(arm), *_segments(arm), *_performance(arm), *_performance_by_segment(arm)])
+
+
+def told(arm: Mapping[str, Any]) -> list[str]:
+    """Return a line for each of the ten columns that drifted most, for each breached metric, and for each segment."""
+    lines = [f"{called(c)}: {c['reason']}" for c in arm["columns"][:_TOLD] if c["verdict"] == "drift"]
+    lines += [f"{m['metric']}: {m['reason']}" for m in breached(arm, estimated=False)]
+    lines += [f"estimated {m['metric']}: {m['reason']}" for m in breached(arm, estimated=True)]
+    for s in breached_segments(arm):
+        where = f"{shortened(s['segment_column'])} is {shortened(s['segment'])}"
+        lines.append(f"{s['metric']} where {where}: {s['reason']}")
+    return lines
+
+
+def is_worse(arm: Mapping[str, Any]) -> bool:
+    """Return whether performance breached: on labelled rows, as estimated, or in a segment."""
+    breaches = [*breached(arm, estimated=False), *breached(arm, estimated=True), *breached_segments(arm)]
+    return bool(breaches)
 
 
 def breached(arm: Mapping[str, Any], *, estimated: bool) -> list[Mapping[str, Any]]:
     """Return the metrics of an arm that are worse than tolerance and chance explain: realised or estimated ones."""
     return [m for m in arm["performance"] if m["verdict"] == "breach" and m["estimated"] == estimated]
+
+
+def by_segment(arm: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return an arm's performance by segment; reports of earlier releases have none."""
+    found: Sequence[Mapping[str, Any]] = arm.get("segment_performance", ())
+    return found
+
+
+def breached_segments(arm: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the segments in which a metric is worse than tolerance and chance explain."""
+    return [s for s in by_segment(arm) if s["verdict"] == "breach"]
 
 
 def _segments(arm: Mapping[str, Any]) -> list[str]:
@@ -39,6 +68,15 @@ def _performance(arm: Mapping[str, Any]) -> list[str]:
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             said.append(f"{subject} is worse than on the reference: {', '.join(names[:_NAMED])}{more}.")
     return said
+
+
+def _performance_by_segment(arm: Mapping[str, Any]) -> list[str]:
+    if not (worse := breached_segments(arm)):
+        return []
+    named = ", ".join(f"{shortened(s['segment_column'])} {shortened(s['segment'])}" for s in worse[:_NAMED])
+    more = f" and {len(worse) - _NAMED} more" if len(worse) > _NAMED else ""
+    return [f"In {len(worse)} of {len(by_segment(arm))} segments performance is worse than on the reference: "
+            f"{named}{more}."]  # fmt: skip
 
 
 def _verdict(arm: Mapping[str, Any]) -> str:

@@ -7,9 +7,6 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from driftline.monitor.drift.windows import span_name
-from driftline.monitor.performance.deciding import deciding
-from driftline.monitor.performance.verdict import JudgedMetric
-from driftline.monitor.quality.finding import QualityVerdict
 from driftline.monitor.report.kept_reports import KeptReport, newest_reports
 from driftline.monitor.status import CHECKS, STORE_CHECKS, Snapshot, VersionStatus
 from driftline.monitor.web.documents import parts
@@ -85,12 +82,7 @@ def _model(
         "columns": len(columns),
         "drifted_columns": len(drifted),
         "worst_column": worst and {"column": worst["column"], "side": worst["side"], "ratio": worst["ratio"]},
-        "quality_breaches": sum(f.verdict == QualityVerdict.BREACH for f in status.quality),
-        "multivariate_verdict": status.multivariate and str(status.multivariate.verdict),
-        "performance_breaches": _breached(status.performance),
-        "estimated_performance_breaches": _breached(status.estimated_performance),
-        "drifted_segments": sum(row.verdict == "drift" for row in status.segments),
-        "segment_performance_breaches": sum(row.breached > 0 for row in status.segment_performance),
+        **parts.beyond_columns_entry(status),
         "judged_at": columns[0]["window"]["end"] if columns else None,
         "window_rows": status.widest.window_rows if status.widest else None,
         "traffic": recent
@@ -100,10 +92,6 @@ def _model(
         "failing_jobs": [check for check, job in jobs.items() if job["result"] == "error"],
         "overdue_jobs": [check for check, job in jobs.items() if job["overdue"]],
     }
-
-
-def _breached(judged: Sequence[JudgedMetric]) -> list[str]:
-    return [each.metric for each in deciding(judged) if each.breached]
 
 
 def _sorted(models: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:

@@ -62,6 +62,7 @@ def model_document(sources: Sources, model: str, query: PageQuery) -> dict[str, 
         "verdict": "no reference" if chosen.status.reference is None else parts.rows_verdict(chosen.rows),
         "since": parts.moment(min((r.since for r in chosen.rows if r.since), default=None)),
         "drifted_columns": sum(r.verdict == "drift" for r in chosen.rows),
+        **parts.beyond_columns_entry(chosen),
         "window": parts.window_entry(min(chosen.rows, key=lambda r: r.window_start)) if chosen.rows else None,
         "reference": _reference(chosen.status),
         "versions": [

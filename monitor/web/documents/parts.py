@@ -11,10 +11,13 @@ from driftline.monitor.accounts_document import accounts_document
 from driftline.monitor.drift.verdict import in_thresholds
 from driftline.monitor.drift.windows import span_name
 from driftline.monitor.multivariate.check import MultivariateDrift
+from driftline.monitor.performance.deciding import deciding
+from driftline.monitor.performance.verdict import JudgedMetric
 from driftline.monitor.quality.finding import QualityFinding, QualityVerdict
 from driftline.monitor.rows.results import JobClock
 from driftline.monitor.status import VersionStatus
 from driftline.monitor.watch import WatchedVersion
+from driftline.monitor.web.documents.chosen import Chosen
 from driftline.monitor.web.reads.recent_requests import Traffic
 from driftline.monitor.web.sources import Sources
 from driftline.store.records import MICROSECONDS, iso
@@ -206,6 +209,22 @@ def _job_entry(sources: Sources, clock: JobClock | None, check: str, known_since
 def accounts_entry(sources: Sources) -> dict[str, Any] | None:
     """Return the capture accounts; None where they cannot be had."""
     return accounts_document(sources.context.engine, sources.context.home)
+
+
+def beyond_columns_entry(found: VersionStatus | Chosen) -> dict[str, Any]:
+    """Return what is wrong beyond the drift of single columns: names of metrics, and how many checks and segments."""
+    return {
+        "quality_breaches": sum(f.verdict == QualityVerdict.BREACH for f in found.quality),
+        "multivariate_verdict": found.multivariate and str(found.multivariate.verdict),
+        "performance_breaches": _breached(found.performance),
+        "estimated_performance_breaches": _breached(found.estimated_performance),
+        "drifted_segments": sum(row.verdict == "drift" for row in found.segments),
+        "segment_performance_breaches": sum(row.breached > 0 for row in found.segment_performance),
+    }
+
+
+def _breached(judged: Sequence[JudgedMetric]) -> list[str]:
+    return [each.metric for each in deciding(judged) if each.breached]
 
 
 def segment_performance_entry(row: Row[Any]) -> dict[str, Any]:

@@ -22,8 +22,13 @@ from driftline.monitor.drift.settings import DriftSettings
 from driftline.monitor.jobs import performance_job
 from driftline.monitor.jobs.job import JobContext
 from driftline.monitor.mlflow_link import MlflowLink
+from driftline.monitor.multivariate.settings import MultivariateSettings
 from driftline.monitor.performance.reference_performance import measure, performance_of
 from driftline.monitor.performance.settings import PerformanceSettings
+from driftline.monitor.report.compose import compose
+from driftline.monitor.report.mlflow_metrics import report_metrics
+from driftline.monitor.report.summary_page import render
+from driftline.monitor.report.wording import headline, told
 from driftline.monitor.rows.segment_performance_rows import newest_segment_performance
 from driftline.monitor.segments.performance import segment_chance, shared_chance, whole_chance
 from driftline.monitor.training.reference import build
@@ -235,3 +240,52 @@ def test_command_line_has_a_line_per_segment_and_as_json_all_metrics(
     values = {each["metric"]: each["value"] for each in large["metrics"]}
     scores, truth = cancer.answers[~cancer.small, 1], cancer.labels[~cancer.small]
     assert values["accuracy"] == pytest.approx(oracle.accuracy_score(truth, scores >= 0.5))
+
+
+def test_a_report_tells_the_segments_of_its_own_window_first_those_in_which_the_model_is_worse(
+    sqlite_context: JobContext, cancer: Cancer
+) -> None:
+    context = replace(by_radius(sqlite_context), multivariate=MultivariateSettings(enabled=False))
+    save_reference(context, cancer)
+    worse = np.where(cancer.small, cancer.labels, 1 - cancer.labels)
+    label(context, answered(context, cancer), worse, NOW - HOUR_US)
+    label(context, answered(context, cancer, 50), 1 - cancer.labels, NOW - HOUR_US)  # before the window
+    (version,) = context.watched()
+    content = compose(context, version, (NOW - 24 * HOUR_US, NOW)).content
+    (arm,) = content["arms"]
+    (note,) = content["notes"]
+    assert note.startswith("Evidently: the sample of the reference is neither in ")
+    small, large = arm["segment_performance"]
+    assert [(s["segment_column"], s["segment"], s["verdict"]) for s in (small, large)] == [
+        ("a", SMALL, "ok"),
+        ("a", LARGE, "breach"),
+    ]
+    values = {each["metric"]: each["value"] for each in small["metrics"]}
+    truth, scores = cancer.labels[cancer.small], cancer.answers[cancer.small, 1]
+    assert values["accuracy"] == pytest.approx(oracle.accuracy_score(truth, scores >= 0.5))
+    assert small["labelled_rows"] == cancer.small.sum()
+    assert f"In 1 of 2 segments performance is worse than on the reference: a {LARGE}." in headline(content)
+    assert report_metrics(content)["segments_breached"] == 1
+    assert f"{large['metric']} where a is {LARGE}: {large['reason']}" in told(arm)
+    page = render(content)
+    section = page[page.index('id="performance"') : page.index('id="quality"')]
+    assert section.index(LARGE) < section.index(SMALL)
+    assert large["reason"] in section
+    unlike = replace(context, segments=SegmentSettings(columns=("b",), max_values=2))
+    content = compose(unlike, version, (NOW - 24 * HOUR_US, NOW)).content
+    assert content["arms"][0]["segment_performance"] == []
+    note = content["notes"][0]
+    assert note.startswith("performance by b: the reference of cancer/1 tells no segments apart, and the sample of its")
+
+
+def test_a_report_of_an_earlier_release_has_no_segments_of_performance(
+    sqlite_context: JobContext, cancer: Cancer
+) -> None:
+    context = replace(by_radius(sqlite_context), multivariate=MultivariateSettings(enabled=False))
+    save_reference(context, cancer)
+    label(context, answered(context, cancer), cancer.labels, NOW - HOUR_US)
+    (version,) = context.watched()
+    content = compose(context, version, (NOW - 24 * HOUR_US, NOW)).content
+    assert len(content["arms"][0].pop("segment_performance")) == 2
+    assert "segments_breached" not in report_metrics(content)
+    assert "By segment" not in render(content)

@@ -108,19 +108,24 @@ def test_segments_are_told_with_what_drifted_and_how_well_the_model_does(told_ap
     assert (well["verdict"], well["labelled_rows"], well["reference_rows"]) == ("ok", 300, 400)
 
 
-def test_the_list_of_models_names_what_is_breached_besides_drift(told_apart: Site) -> None:
+def test_the_list_of_models_and_the_models_page_name_what_is_breached_besides_drift(told_apart: Site) -> None:
     (model,) = told_apart.get("/api").json()["models"]
     assert model["performance_breaches"] == ["roc_auc", "recall"]
     assert model["estimated_performance_breaches"] == ["f1"]
     assert (model["drifted_segments"], model["segment_performance_breaches"]) == (1, 1)
-    page = told_apart.get("/").text
+    one = told_apart.get("/api/models/visits").json()
+    assert {key: one[key] for key in model if key.endswith(("breaches", "segments", "verdict"))} == {
+        key: value for key, value in model.items() if key.endswith(("breaches", "segments", "verdict"))
+    }
+    begin = told_apart.get("/models/visits").text.split('<dl class="facts">')[0]
     for said in (
         "performance: roc auc, recall<",
         "estimated performance: f1<",
         "drift in segments: 1<",
         "performance in segments: 1<",
     ):
-        assert f"</span> {said}" in page
+        assert f"</span> {said}" in told_apart.get("/").text
+        assert f"</span> {said}" in begin
 
 
 def test_a_column_without_a_verdict_is_not_said_to_have_no_drift(told_apart: Site) -> None:
