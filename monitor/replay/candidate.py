@@ -2,7 +2,8 @@
 
 Invariants
 ----------
-- The child ends with its parent, however that ends, even while the model is busy.
+- The child ends with its parent, however that ends, even while the model is busy; what it left in the temporary folder,
+  the model's files among it, goes with it.
 - What the model prints goes to standard error; standard output is the command's.
 - A child that dies over some rows is started again and those rows are halved; after ``MOST_DEATHS`` they are given up
   in whole batches, so that a model that always dies costs no hour.
@@ -11,8 +12,10 @@ Invariants
 
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
@@ -113,7 +116,9 @@ class Candidate:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         places = (str(mlflow.get_tracking_uri()), str(mlflow.get_registry_uri()))
-        self._process = context.Process(target=_serve, args=(theirs, places, *self._job), daemon=True)
+        self._files = tempfile.TemporaryDirectory(prefix="driftline-replay-", ignore_cleanup_errors=True)
+        given = (theirs, self._files.name, places, *self._job)
+        self._process = context.Process(target=_serve, args=given, daemon=True)
         self._process.start()
         theirs.close()
         try:
@@ -138,6 +143,7 @@ class Candidate:
         self._pipe.close()
         self._process.kill()  # it has nothing to save, and may not listen to a gentler word
         self._process.join()
+        self._files.cleanup()
 
 
 def _both(first: Answers, second: Answers, half: int) -> Answers:
@@ -152,6 +158,7 @@ def _both(first: Answers, second: Answers, half: int) -> Answers:
 
 def _serve(
     pipe: Connection,
+    files: str,
     places: tuple[str, str],
     uri: str,
     signature: Mapping[str, Any] | None,
@@ -161,7 +168,8 @@ def _serve(
     import mlflow
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this one
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(files,), daemon=True).start()
+    tempfile.tempdir = files  # what is killed removes nothing itself
     os.dup2(sys.stderr.fileno(), 1)
     mlflow.set_tracking_uri(places[0])
     mlflow.set_registry_uri(places[1])
@@ -179,8 +187,9 @@ def _serve(
         pipe.send(answerer.answer(captured) if question == "answer" else answerer.seconds(captured))
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(files: str) -> None:
     """Wait for the end of the parent, which a busy model would not see by its pipe."""
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
+        shutil.rmtree(files, ignore_errors=True)
         os._exit(1)

@@ -1,6 +1,7 @@
 """Models that fail, die or answer in other shapes."""
 
 import os
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,12 @@ from driftline.store.prediction_columns import prediction_columns
 FRAME = pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20.0) * 2})
 SIGNATURE = infer_signature(FRAME, pd.DataFrame({"total": FRAME["a"] + FRAME["b"]})).to_dict()
 MODEL = """
-import os, time
+import os, tempfile, time
 import mlflow.pyfunc, pandas as pd
 class Model(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
         print("the model prints")
+        os.close(tempfile.mkstemp()[0])
         if (model_input["a"] == 1).any():
             os._exit(9)
         if (model_input["a"] == 2).any():
@@ -84,8 +86,10 @@ def test_an_answer_that_is_not_the_signatures_is_a_failure() -> None:
 
 
 def test_a_model_that_takes_its_process_along_fails_on_that_row_alone_and_one_that_hangs_is_killed(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     (tmp_path / "model.py").write_text(MODEL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -94,6 +98,8 @@ def test_a_model_that_takes_its_process_along_fails_on_that_row_alone_and_one_th
             signature=ModelSignature.from_dict(SIGNATURE),
         )  # fmt: skip
     capfd.readouterr()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))  # of the model's process
     with Candidate(str(tmp_path / "saved"), SIGNATURE, outputs(SIGNATURE), 2.0) as candidate:
         first = candidate._process.pid
         found = candidate.answer(rows(FRAME[:2], SIGNATURE))
@@ -107,6 +113,7 @@ def test_a_model_that_takes_its_process_along_fails_on_that_row_alone_and_one_th
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid or 0), 0)
     assert capfd.readouterr().out == ""
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_model_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
