@@ -21,8 +21,8 @@ def told(arm: Mapping[str, Any]) -> list[str]:
     lines += [f"{m['metric']}: {m['reason']}" for m in breached(arm, estimated=False)]
     lines += [f"estimated {m['metric']}: {m['reason']}" for m in breached(arm, estimated=True)]
     for s in breached_segments(arm):
-        where = f"{shortened(s['segment_column'])} is {shortened(s['segment'])}"
-        lines.append(f"{s['metric']} where {where}: {s['reason']}")
+        column, name = _names(s)
+        lines.append(f"{s['metric']} where {column} is {name}: {s['reason']}")
     return lines
 
 
@@ -53,8 +53,12 @@ def _segments(arm: Mapping[str, Any]) -> list[str]:
     if not drifted:
         return []
     worst = max(drifted, key=lambda s: s["ratio"] or 0.0)
-    named = f"{shortened(worst['segment_column'])} {shortened(worst['segment'])}"
-    return [f"{len(drifted)} of {len(arm['segments'])} segments drifted, most of all {named}."]
+    return [f"{len(drifted)} of {len(arm['segments'])} segments drifted, most of all {' '.join(_names(worst))}."]
+
+
+def _names(segment: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the names of a segment's column and of the segment, which may be that of empty texts."""
+    return shortened(segment["segment_column"]), shortened(segment["segment"]) or "(empty)"
 
 
 def _performance(arm: Mapping[str, Any]) -> list[str]:
@@ -73,7 +77,7 @@ def _performance(arm: Mapping[str, Any]) -> list[str]:
 def _performance_by_segment(arm: Mapping[str, Any]) -> list[str]:
     if not (worse := breached_segments(arm)):
         return []
-    named = ", ".join(f"{shortened(s['segment_column'])} {shortened(s['segment'])}" for s in worse[:_NAMED])
+    named = ", ".join(" ".join(_names(s)) for s in worse[:_NAMED])
     more = f" and {len(worse) - _NAMED} more" if len(worse) > _NAMED else ""
     return [f"In {len(worse)} of {len(by_segment(arm))} segments performance is worse than on the reference: "
             f"{named}{more}."]  # fmt: skip

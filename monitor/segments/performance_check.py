@@ -18,6 +18,7 @@ from driftline.store.engine import writing
 from driftline.store.profile.reference import Reference
 from driftline.store.profile.segments import SegmentedReference
 from driftline.store.references import newest_reference
+from driftline.store.segments.settings import WantedSegments
 
 
 def whole_performance(context: JobContext, version: WatchedVersion) -> PerformanceSettings:
@@ -38,10 +39,7 @@ def check_segments(
         return ""
     with context.engine.connect() as connection:
         in_force = newest_reference(connection, version.id)
-    found = (
-        [] if in_force is None else [known_segments(in_force[1], each, context.segments.max_values) for each in wanted]
-    )
-    segments = [each for each in found if each is not None]
+    segments = [] if in_force is None else _known(context, in_force[1], wanted)
     if in_force is None or not segments:
         return "its reference tells no segments apart yet"
     changed = count_labels_by_segment(context.engine, version, task, [each.column for each in segments])
@@ -55,6 +53,12 @@ def check_segments(
     if not judged:
         return ""
     return f"worse than the reference in {', '.join(breached)}" if breached else "no segment breaches"
+
+
+def _known(context: JobContext, whole: Reference, wanted: Sequence[WantedSegments]) -> list[SegmentedReference]:
+    """Return the wanted segments that a reference has: job and command count these, so neither lets go of others'."""
+    found = (known_segments(whole, each, context.segments.max_values) for each in wanted)
+    return [each for each in found if each is not None]
 
 
 def segments_of_arm(
@@ -108,7 +112,7 @@ def segments_performance_now(
 
     Raises:
         ConfigurationError: the column is not among these, or has no segments.
-        ReferenceMissing: there is no reference, or it lacks the segments and there is no sample of its rows.
+        ReferenceMissing: there is no reference, or it lacks the column's segments and there is no sample of its rows.
     """
     wanted = wanted_with(context, version, column)
     require(context.engine, context.link, version)
@@ -116,9 +120,11 @@ def segments_performance_now(
         found = newest_reference(connection, version.id)
     assert found is not None  # required
     whole = found[1]
-    if any(known_segments(whole, each, context.segments.max_values) is None for each in wanted):
+    segments = _known(context, whole, wanted)
+    if column not in [each.column.name for each in segments]:
         _, whole = ensure_segments(context, version, found, wanted)
-    count_labels_by_segment(context.engine, version, task, [each.column for each in whole.segments])
-    (segmented,) = (each for each in whole.segments if each.column.name == column)
+        segments = _known(context, whole, wanted)
+    count_labels_by_segment(context.engine, version, task, [each.column for each in segments])
+    (segmented,) = (each for each in segments if each.column.name == column)
     of = task, whole, segmented
     return [(arm, segments_of_arm(context, version, of, arm, [window])) for arm in arms]

@@ -267,6 +267,9 @@ def test_a_report_tells_the_segments_of_its_own_window_first_those_in_which_the_
     assert f"In 1 of 2 segments performance is worse than on the reference: a {LARGE}." in headline(content)
     assert report_metrics(content)["segments_breached"] == 1
     assert f"{large['metric']} where a is {LARGE}: {large['reason']}" in told(arm)
+    unnamed = {**arm, "segment_performance": [{**large, "segment": ""}]}
+    assert f"{large['metric']} where a is (empty): {large['reason']}" in told(unnamed)
+    assert headline({"arms": [unnamed]}).endswith("worse than on the reference: a (empty).")
     page = render(content)
     section = page[page.index('id="performance"') : page.index('id="quality"')]
     assert section.index(LARGE) < section.index(SMALL)
@@ -276,6 +279,30 @@ def test_a_report_tells_the_segments_of_its_own_window_first_those_in_which_the_
     assert content["arms"][0]["segment_performance"] == []
     note = content["notes"][0]
     assert note.startswith("performance by b: the reference of cancer/1 tells no segments apart, and the sample of its")
+
+
+def test_a_report_judges_the_segments_that_it_can_and_counts_no_others(
+    sqlite_context: JobContext, cancer: Cancer
+) -> None:
+    context = replace(by_radius(sqlite_context), multivariate=MultivariateSettings(enabled=False))
+    reference = save_reference(context, cancer)
+    label(context, answered(context, cancer), cancer.labels, NOW - HOUR_US)
+    (version,) = context.watched()
+    two = replace(context, segments=SegmentSettings(columns=(*BY_RADIUS.columns, "b:20")))
+    content = compose(two, version, (NOW - 24 * HOUR_US, NOW)).content
+    assert [s["segment"] for s in content["arms"][0]["segment_performance"]] == [SMALL, LARGE]
+    assert [note.split(":")[0] for note in content["notes"]] == ["performance by b", "Evidently"]
+    (texture,) = (c for c in reference.columns if c.name == "b")
+    cells = {name: cancer.frame[name[3:]].to_numpy() for name in ("in_a", "in_b")}
+    column = segmented_column(texture, (20.0,), cells["in_b"], 20)
+    more = segmented_reference(reference, column, cells, len(cancer.labels))
+    put_in_force(context.engine, version.id, replace(reference, segments=(*reference.segments, more)))
+    performance_job.run(context)
+    before = kept(context)
+    compose(context, version, (NOW - 24 * HOUR_US, NOW))
+    assert kept(context) == before
+    performance_job.run(two)
+    assert len(kept(two)) == 4
 
 
 def test_a_report_of_an_earlier_release_has_no_segments_of_performance(

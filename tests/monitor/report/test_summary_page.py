@@ -46,6 +46,10 @@ def full() -> dict[str, object]:
          "low": 0.79, "high": 0.83, "reference": 0.88, "threshold": 0.85, "verdict": "breach", "reason": HOSTILE}
         for estimated in (False, True)
     ]  # fmt: skip
+    arm["segment_performance"] = [
+        {"segment_column": HOSTILE, "segment": HOSTILE, "breached_metrics": 2, "metrics": [], "reference_rows": 300,
+         **{key: value for key, value in arm["performance"][0].items() if key != "estimated"}}
+    ]  # fmt: skip
     arm["labels"] = {
         "share": 0.5, "due": window, "labelled_rows": 400, "unusable": {"rows": 3, "by_reason": {}, "said": HOSTILE},
     }  # fmt: skip
@@ -89,7 +93,8 @@ def test_the_page_stands_alone_fits_the_screen_and_takes_names_as_text(
         .endswith(
             "2 of 22 judged columns drifted, most of all " + HOSTILE[:39] + "…. "
             "Performance on labelled rows is worse than on the reference: accuracy. "
-            "Performance as estimated without labels is worse than on the reference: accuracy."
+            "Performance as estimated without labels is worse than on the reference: accuracy. "
+            "In 1 of 1 segments performance is worse than on the reference: " + f"{HOSTILE[:39]}… {HOSTILE[:39]}…."
         )
     )
     assert "New drift: " in page.locator(".changes").inner_text()
