@@ -5,12 +5,17 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """What a judgement came to."""
+    """What a judgement came to, in the order in which columns are shown."""
 
     DRIFT = "drift"
     NO_DRIFT = "no drift"
     INSUFFICIENT_DATA = "insufficient data"
     NOT_JUDGED = "values not judged"  # and the missing cells do not drift
+
+    @property
+    def place(self) -> int:
+        """Where columns of this verdict are shown among the others, from 0."""
+        return list(Verdict).index(self)
 
 
 @dataclass(frozen=True, slots=True)

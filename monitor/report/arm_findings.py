@@ -122,11 +122,10 @@ def _with_pictures(
 
 def _worst_first(judged: Judgement) -> list[ColumnDrift]:
     """Return drifted columns first, by importance where it is known, then what came nearest to its threshold."""
-    order = {Verdict.DRIFT: 0, Verdict.NO_DRIFT: 1, Verdict.INSUFFICIENT_DATA: 2, Verdict.NOT_JUDGED: 3}
     is_ranked = bool(judged.reference.importances)
 
     def key(drift: ColumnDrift) -> tuple[int, float]:
         keep = drift.verdict is Verdict.DRIFT and is_ranked  # the sort is stable
-        return order[drift.verdict], 0.0 if keep else -(drift.ratio or 0.0)
+        return drift.verdict.place, 0.0 if keep else -(drift.ratio or 0.0)
 
     return sorted(judged.ranked, key=key)

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row
 
+from driftline.monitor.drift.verdict import Verdict
 from driftline.monitor.web.documents.chosen import Chosen
 from driftline.monitor.web.links import column_path
 from driftline.monitor.web.sources import Sources
@@ -14,7 +15,6 @@ from driftline.store.errors import DriftlineError
 
 log = logging.getLogger(__name__)
 SORTS = ("severity", "name", "signature", "missing")
-_VERDICT_ORDER = {"drift": 0, "no drift": 1, "insufficient data": 2, "values not judged": 3}
 Entry = dict[str, Any]
 
 
@@ -30,7 +30,7 @@ def in_order(entries: list[Entry], sort: str) -> list[Entry]:
         return sorted(entries, key=lambda c: -((c["missing_share"] or 0) - (c["reference_missing_share"] or 0)))
     if sort == "severity":
         most = max((c["importance"] or 0.0 for c in entries), default=0.0)
-        return sorted(entries, key=lambda c: (_VERDICT_ORDER[c["verdict"]], -_weight(c, most)))
+        return sorted(entries, key=lambda c: (Verdict(c["verdict"]).place, -_weight(c, most)))
     return entries
 
 
