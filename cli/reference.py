@@ -94,7 +94,8 @@ def build(
         f"reference of {identity.name} version {identity.version}: {len(built.reference.columns)} columns, "
         f"outputs {built.outputs_from}"
     )
-    unknown = "not known: give --labels COLUMN or --importances FILE to rank drifted columns by them"
+    give = "--labels COLUMN or --importances FILE" if labels is None else "--importances FILE"
+    unknown = f"not known: give {give} to rank drifted columns by them"
     click.echo(f"importances {built.reference.importances_from or unknown}")
     click.echo(performance_line(built.reference, built.no_performance))
     for segmented in built.reference.segments:

@@ -169,7 +169,7 @@ def _serve(
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this one
     threading.Thread(target=_end_with_parent, args=(files,), daemon=True).start()
-    tempfile.tempdir = files  # what is killed removes nothing itself
+    tempfile.tempdir = os.environ["TMPDIR"] = files  # what is killed removes nothing itself
     os.dup2(sys.stderr.fileno(), 1)
     mlflow.set_tracking_uri(places[0])
     mlflow.set_registry_uri(places[1])

@@ -16,11 +16,11 @@ def headline(content: Mapping[str, Any]) -> str:
 
 
 def told(arm: Mapping[str, Any]) -> list[str]:
-    """Return a line for each of the ten columns that drifted most, for each breached metric, and for each segment."""
+    """Return a line each for what drifted most and for what breached, at most ten columns and as many segments."""
     lines = [f"{called(c)}: {c['reason']}" for c in arm["columns"][:_TOLD] if c["verdict"] == "drift"]
     lines += [f"{m['metric']}: {m['reason']}" for m in breached(arm, estimated=False)]
     lines += [f"estimated {m['metric']}: {m['reason']}" for m in breached(arm, estimated=True)]
-    for s in breached_segments(arm):
+    for s in breached_segments(arm)[:_TOLD]:
         column, name = _names(s)
         lines.append(f"{s['metric']} where {column} is {name}: {s['reason']}")
     return lines
