@@ -69,18 +69,20 @@ def _performance(arm: Mapping[str, Any]) -> list[str]:
         (True, "Performance as estimated without labels"),
     ):
         if names := list(dict.fromkeys(m["metric"].replace("_", " ") for m in breached(arm, estimated=estimated))):
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            said.append(f"{subject} is worse than on the reference: {', '.join(names[:_NAMED])}{more}.")
+            said.append(f"{subject} is worse than on the reference: {_some(names)}.")
     return said
 
 
 def _performance_by_segment(arm: Mapping[str, Any]) -> list[str]:
     if not (worse := breached_segments(arm)):
         return []
-    named = ", ".join(" ".join(_names(s)) for s in worse[:_NAMED])
-    more = f" and {len(worse) - _NAMED} more" if len(worse) > _NAMED else ""
-    return [f"In {len(worse)} of {len(by_segment(arm))} segments performance is worse than on the reference: "
-            f"{named}{more}."]  # fmt: skip
+    named = _some([" ".join(_names(s)) for s in worse])
+    return [f"In {len(worse)} of {len(by_segment(arm))} segments performance is worse than on the reference: {named}."]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _verdict(arm: Mapping[str, Any]) -> str:

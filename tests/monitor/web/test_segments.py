@@ -117,6 +117,7 @@ def test_the_list_of_models_and_the_models_page_name_what_is_breached_besides_dr
     assert {key: one[key] for key in model if key.endswith(("breaches", "segments", "verdict"))} == {
         key: value for key, value in model.items() if key.endswith(("breaches", "segments", "verdict"))
     }
+    page = told_apart.get("/").text
     begin = told_apart.get("/models/visits").text.split('<dl class="facts">')[0]
     for said in (
         "performance: roc auc, recall<",
@@ -124,7 +125,7 @@ def test_the_list_of_models_and_the_models_page_name_what_is_breached_besides_dr
         "drift in segments: 1<",
         "performance in segments: 1<",
     ):
-        assert f"</span> {said}" in told_apart.get("/").text
+        assert f"</span> {said}" in page
         assert f"</span> {said}" in begin
 
 
